@@ -1,0 +1,40 @@
+# Needs Python 3.11 or newer, make and a package index; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+ROOMS := vectors tokenization modeling training hub inference scripts src/glove_bilstm
+SOURCES := $(ROOMS) tests $(wildcard benchmarks)
+
+.PHONY: help install demo test test-all format clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The strict editable install is a tree of links: type checkers can follow it, but it has to be made again when a file
+# is added, which the rooms' own time stamps tell.
+$(VENV)/installed: pyproject.toml constraints.txt $(ROOMS)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--config-settings editable_mode=strict --editable '.[dev]'
+	touch $@
+
+install: $(VENV)/installed ## Build .venv with the package and its development tools
+
+demo: $(VENV)/installed ## Train on the bundled reviews, then load the saved folder in a new process and predict
+	$(VENV)/bin/glove-bilstm train --output_dir out/demo --overwrite
+	$(VENV)/bin/python scripts/demo.py out/demo
+
+test: $(VENV)/installed ## Lint, type-check and run the fast tests
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/ruff check $(SOURCES)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest -n 2
+
+test-all: $(VENV)/installed ## Run every test, the slow ones too
+	$(VENV)/bin/pytest -n 2 -m ''
+
+format: $(VENV)/installed ## Rewrite the sources in the house format
+	$(VENV)/bin/ruff format $(SOURCES)
+	$(VENV)/bin/ruff check --fix $(SOURCES)
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build out *.egg-info src/*.egg-info

@@ -1,0 +1,62 @@
+"""Predicting many texts."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from glove_bilstm.training.metrics import label_names
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CHUNK = 50
+"""How many batches are read ahead and sorted by length: enough to pad little, and memory stays flat."""
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Iterable[str],
+    batch_size: int = 64,
+) -> Iterator[torch.Tensor]:
+    """The logits of each text, ``[C]``, in the order of the texts.
+
+    Args:
+        model: A sequence classifier. It is put into evaluation mode.
+        tokenizer: Its tokenizer.
+        texts: Any number of them; they are read as they are needed.
+        batch_size: Texts in one forward pass.
+    """
+    model.eval()
+    remaining = iter(texts)
+    while chunk := list(islice(remaining, CHUNK * batch_size)):
+        encoded = tokenizer(chunk, return_attention_mask=False)["input_ids"]
+        # Batches of texts of about the same length; the answers go back to their places.
+        order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))
+        logits: list[torch.Tensor] = [torch.empty(0)] * len(encoded)
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
+            outputs = model(**batch.to(model.device)).logits.float().cpu()  # [B, C]
+            for row, row_logits in zip(rows, outputs, strict=True):
+                logits[row] = row_logits
+        yield from logits
+
+
+def classify_texts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Iterable[str],
+    batch_size: int = 64,
+) -> Iterator[dict[str, Any]]:
+    """The most probable label of each text and its probability, in the order of the texts.
+
+    The same as `pipeline("text-classification")` gives; for many texts, and in flat memory.
+
+    Yields:
+        ``{"label": str, "score": float}``.
+    """
+    labels = label_names(model.config)
+    for logits in predict_logits(model, tokenizer, texts, batch_size):
+        score, position = logits.softmax(dim=-1).max(dim=-1)
+        yield {"label": labels[int(position)], "score": float(score)}

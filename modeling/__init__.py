@@ -1,0 +1,1 @@
+"""The model: its configuration, and the BiLSTM with its classification head."""

@@ -1,0 +1,74 @@
+"""Configuration of GloveBiLSTM models. This file is shipped with every saved model, so it stands alone."""
+
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class GloveBiLSTMConfig(PreTrainedConfig):
+    """Everything that defines a GloveBiLSTM model.
+
+    Args:
+        vocab_size: Rows of the embedding: the words, `<pad>` and `<unk>`.
+        embedding_dim: Dimension of the word vectors.
+        hidden_size: Dimension of one direction's hidden state.
+        num_hidden_layers: LSTM layers, one upon the other.
+        bidirectional: Read the text from both ends. A state then has ``2 * hidden_size`` values.
+        pooling: How the states of the top layer become one vector: "last" (the forward state after the last word and
+            the backward state after the first), "mean", "max", or "attention" (a learned weight for each word; Yang et
+            al. 2016, Hierarchical Attention Networks).
+        embedding_dropout: Dropout probability on the word vectors.
+        lstm_dropout: Dropout probability between the LSTM layers.
+        classifier_dropout: Dropout probability on the pooled vector.
+        freeze_embeddings: Whether the embedding is left as it is in training. Holds after saving and loading too.
+        pad_token_id: The id of padding. Its embedding is zero and never trained.
+        unk_token_id: The id of a word outside the vocabulary.
+        word_vectors: Where the embedding came from: name, sha256, dim, rows, profile and coverage of the vectors.
+        **kwargs: What every `PreTrainedConfig` takes, such as `num_labels`, `id2label`, `label2id` and `problem_type`.
+    """
+
+    model_type = "glove_bilstm"
+
+    vocab_size: int = 20_000
+    embedding_dim: int = 100
+    hidden_size: int = 256
+    num_hidden_layers: int = 2
+    bidirectional: bool = True
+    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    embedding_dropout: float | int = 0.5
+    lstm_dropout: float | int = 0.5
+    classifier_dropout: float | int = 0.5
+    freeze_embeddings: bool = True
+    pad_token_id: int = 0
+    unk_token_id: int = 1
+    word_vectors: dict[str, Any] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Name the classes that load a saved folder where this package isn't installed (`trust_remote_code`)."""
+        kwargs.setdefault(
+            "auto_map",
+            {
+                "AutoConfig": "configuration_glove_bilstm.GloveBiLSTMConfig",
+                "AutoModel": "modeling_glove_bilstm.GloveBiLSTMModel",
+                "AutoModelForSequenceClassification": "modeling_glove_bilstm.GloveBiLSTMForSequenceClassification",
+            },
+        )
+        super().__post_init__(**kwargs)
+
+    def validate_sizes(self) -> None:
+        """Refuse a size below 1. Run by `@strict` at construction and at loading."""
+        for name in ("vocab_size", "embedding_dim", "hidden_size", "num_hidden_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; it is {getattr(self, name)}.")
+
+    def validate_dropout(self) -> None:
+        """Refuse a probability outside [0, 1]. Run by `@strict` at construction and at loading."""
+        for name in ("embedding_dropout", "lstm_dropout", "classifier_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1; it is {getattr(self, name)}.")
+
+
+# Saving a model then copies this file beside its weights.
+GloveBiLSTMConfig.register_for_auto_class()

@@ -1,0 +1,344 @@
+"""The BiLSTM text classifier. This file is shipped with every saved model, so it stands alone.
+
+Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, V vocab_size, C num_labels.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
+from transformers.utils.generic import can_return_tuple
+
+from .configuration_glove_bilstm import GloveBiLSTMConfig
+
+
+def state_size(config: GloveBiLSTMConfig) -> int:
+    """H, the size of a token's state: both directions, side by side."""
+    return config.hidden_size * (2 if config.bidirectional else 1)
+
+
+class GloveBiLSTMPreTrainedModel(PreTrainedModel):
+    """What the base model and its heads share: the initial weights, and an embedding that stays frozen."""
+
+    config: GloveBiLSTMConfig
+    config_class = GloveBiLSTMConfig
+    base_model_prefix = "glove_bilstm"
+    # The loss is a mean over the batch. With the Trainer's default, gradient accumulation would multiply it.
+    accepts_loss_kwargs = False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Set every weight's initial value; nothing else does.
+
+        | weight              | initial value                                                                      |
+        |---------------------|------------------------------------------------------------------------------------|
+        | embedding           | normal, standard deviation 0.1; row `pad_token_id` zero                            |
+        | LSTM input weights  | Xavier uniform, gate by gate (Glorot & Bengio 2010)                                |
+        | LSTM hidden weights | orthogonal, gate by gate (Saxe et al. 2014)                                        |
+        | LSTM biases         | zero, the forget gate's 1 (Jozefowicz et al. 2015), held by `bias_ih` of the pair  |
+        | linear weights      | Xavier uniform                                                                     |
+        | linear biases       | zero                                                                               |
+        """
+        if isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=0.1)
+            # A slice doesn't carry the mark of a weight that was loaded, so look at the whole one. Likewise below.
+            if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
+                module.weight[module.padding_idx].zero_()
+        elif isinstance(module, nn.LSTM):
+            for name, parameter in module.named_parameters():
+                if getattr(parameter, "_is_hf_initialized", False):
+                    continue
+                # Torch stacks the gates: input, forget, cell, output.
+                gates = parameter.chunk(4)
+                for gate in gates:
+                    if name.startswith("weight_ih"):
+                        init.xavier_uniform_(gate)
+                    elif name.startswith("weight_hh"):
+                        init.orthogonal_(gate)
+                    else:
+                        init.zeros_(gate)
+                if name.startswith("bias_ih"):
+                    init.ones_(gates[1])
+        elif isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The word embedding, weight ``[V, D]``."""
+        return cast(GloveBiLSTMModel, self.base_model).embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the word embedding."""
+        self.base_model.embeddings = value
+
+    def tie_weights(self, *args: Any, **kwargs: Any) -> None:
+        """Freeze the embedding again where the configuration says so.
+
+        Transformers calls this after it has made or replaced parameters, which forgets `requires_grad`: at the end of
+        `__init__`, of `from_pretrained` and of `resize_token_embeddings`. There is nothing to tie.
+        """
+        super().tie_weights(*args, **kwargs)
+        self.get_input_embeddings().requires_grad_(not self.config.freeze_embeddings)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Freeze the embedding, or let it be trained; `config.freeze_embeddings` follows, so a saved model knows."""
+        self.config.freeze_embeddings = frozen
+        self.get_input_embeddings().requires_grad_(not frozen)
+
+    @torch.no_grad()
+    def set_word_vectors(self, matrix: torch.Tensor) -> None:
+        """Copy an embedding matrix into the embedding, bit by bit.
+
+        Args:
+            matrix: ``[V, D]``, as `embedding_matrix` makes it (through `torch.from_numpy`).
+
+        Raises:
+            ValueError: The shape isn't ``[vocab_size, embedding_dim]``, or the padding row isn't zero.
+        """
+        weight = self.get_input_embeddings().weight
+        if matrix.shape != weight.shape:
+            raise ValueError(
+                f"The matrix is {list(matrix.shape)}, the embedding {list(weight.shape)}: "
+                "[vocab_size, embedding_dim]. Make the configuration with vocab_size, embedding_dim = matrix.shape."
+            )
+        if matrix[self.config.pad_token_id].any():
+            raise ValueError(f"Row {self.config.pad_token_id} of the matrix is the padding's and must be zero.")
+        weight.copy_(matrix)
+
+
+class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
+    """Embedding → dropout → packed BiLSTM. Gives the top layer's state at every token."""
+
+    def __init__(self, config: GloveBiLSTMConfig) -> None:
+        """Make the model with fresh weights."""
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_dim, padding_idx=config.pad_token_id)
+        self.embedding_dropout = nn.Dropout(config.embedding_dropout)
+        # Holds the parameters under torch's own names; `_run_layer` computes with them, layer by layer.
+        self.lstm = nn.LSTM(
+            config.embedding_dim,
+            config.hidden_size,
+            config.num_hidden_layers,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+        )
+        self.lstm_dropout = nn.Dropout(config.lstm_dropout)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutput:
+        """Read the texts.
+
+        Args:
+            input_ids: Token ids, ``[B, T]``.
+            attention_mask: 1 for a token, 0 for padding, ``[B, T]``. Padding may stand anywhere and a text may be all
+                padding. None: every `pad_token_id` is padding (with `inputs_embeds`: nothing is).
+            inputs_embeds: Vectors in place of ids, ``[B, T, D]``.
+            output_hidden_states: Return the embeddings and every layer's states. None: as the configuration says.
+            **kwargs: `return_dict=False` gives a tuple; anything else that other models take is ignored.
+
+        Returns:
+            `last_hidden_state` ``[B, T, H]``, zero at padding; with `output_hidden_states` also `hidden_states`, the
+            embeddings ``[B, T, D]`` and then each layer's ``[B, T, H]``.
+
+        Raises:
+            ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given.
+        """
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)  # [B, T]
+        if inputs_embeds is None:
+            inputs_embeds = self.embeddings(input_ids)  # [B, T, D]
+        states = self.embedding_dropout(inputs_embeds)  # [B, T, D]
+        hidden_states = [states]
+
+        # Tokens first, in their order, and padding after them: what packing asks for. `places` undoes it.
+        order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
+        places = torch.argsort(order, dim=1)  # [B, T]
+        lengths = mask.sum(dim=1)  # [B]
+        num_tokens = mask.shape[1]
+        if num_tokens == 0:  # a batch of empty texts; [B, 0, H] is its answer
+            empty = states.new_zeros(len(states), 0, state_size(self.config))
+            hidden_states += [empty] * self.config.num_hidden_layers
+        else:
+            packed = pack_padded_sequence(
+                _gather_tokens(states, order),
+                lengths.clamp(min=1).cpu(),  # a text without tokens can't be packed: one is read, and masked below
+                batch_first=True,
+                enforce_sorted=False,
+            )
+            for layer in range(self.config.num_hidden_layers):
+                if layer > 0:
+                    packed = packed._replace(data=self.lstm_dropout(packed.data))
+                packed = self._run_layer(layer, packed)
+                # Only what is returned is laid out in full.
+                if output_hidden_states or layer == self.config.num_hidden_layers - 1:
+                    padded, _ = pad_packed_sequence(packed, batch_first=True, total_length=num_tokens)  # [B, T, H]
+                    hidden_states.append(_gather_tokens(padded, places) * mask.unsqueeze(-1).to(padded.dtype))
+
+        return BaseModelOutput(
+            last_hidden_state=hidden_states[-1],
+            hidden_states=tuple(hidden_states) if output_hidden_states else None,
+        )
+
+    def _run_layer(self, layer: int, packed: PackedSequence) -> PackedSequence:
+        """One layer of `self.lstm`, both directions, over packed tokens ``[sum of lengths, D or H]``."""
+        suffixes = ["", "_reverse"] if self.config.bidirectional else [""]
+        weights = [
+            getattr(self.lstm, f"{name}_l{layer}{suffix}")
+            for suffix in suffixes
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        num_texts = int(packed.batch_sizes[0])
+        zeros = packed.data.new_zeros(len(suffixes), num_texts, self.config.hidden_size)  # [directions, B, hidden]
+        data, _, _ = torch.lstm(
+            packed.data,
+            packed.batch_sizes,
+            (zeros, zeros),
+            weights,
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=self.training,
+            bidirectional=self.config.bidirectional,
+        )
+        return packed._replace(data=data)
+
+
+class GloveBiLSTMPooler(nn.Module):
+    """The states of the top layer → one vector a text; zero for a text without tokens."""
+
+    def __init__(self, config: GloveBiLSTMConfig) -> None:
+        """Make the pooling that `config.pooling` names."""
+        super().__init__()
+        self.config = config
+        if config.pooling == "attention":
+            self.projection = nn.Linear(state_size(config), state_size(config))
+            self.score = nn.Linear(state_size(config), 1, bias=False)
+
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pool ``[B, T, H]`` to ``[B, H]``.
+
+        Args:
+            states: The top layer's states, zero at padding, ``[B, T, H]``.
+            mask: True at tokens, ``[B, T]``.
+        """
+        if states.shape[1] == 0:
+            return states.new_zeros(states.shape[0], states.shape[2])
+        if self.config.pooling == "last":
+            return self._last(states, mask)
+        if self.config.pooling == "mean":
+            return states.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1).to(states.dtype)
+        expanded = mask.unsqueeze(-1)  # [B, T, 1]
+        if self.config.pooling == "max":
+            highest = states.masked_fill(~expanded, float("-inf")).amax(dim=1)  # [B, H]
+            return highest.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
+        scores = self.score(torch.tanh(self.projection(states)))  # [B, T, 1]
+        # The lowest finite value, so that a text without tokens gets equal weights over its zeros rather than NaN.
+        weights = scores.masked_fill(~expanded, torch.finfo(scores.dtype).min).softmax(dim=1)  # [B, T, 1]
+        return (weights * states).sum(dim=1)
+
+    def _last(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The forward state after the last token beside the backward state after the first."""
+        texts = torch.arange(len(states), device=states.device)  # [B]
+        ends = mask.long()
+        first = ends.argmax(dim=1)  # [B]
+        last = mask.shape[1] - 1 - ends.flip(1).argmax(dim=1)  # [B]
+        size = self.config.hidden_size
+        return torch.cat([states[texts, last, :size], states[texts, first, size:]], dim=-1)  # [B, H]
+
+
+class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
+    """The BiLSTM with a linear head over its pooled states: a text classifier, or a regressor."""
+
+    def __init__(self, config: GloveBiLSTMConfig) -> None:
+        """Make the model with fresh weights."""
+        super().__init__(config)
+        self.glove_bilstm = GloveBiLSTMModel(config)
+        self.pooler = GloveBiLSTMPooler(config)
+        self.classifier_dropout = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(state_size(config), cast(int, config.num_labels))
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        """Classify the texts.
+
+        Args:
+            input_ids: Token ids, ``[B, T]``.
+            attention_mask: 1 for a token, 0 for padding, ``[B, T]``; see `GloveBiLSTMModel.forward`.
+            inputs_embeds: Vectors in place of ids, ``[B, T, D]``.
+            labels: Class ids ``[B]``; 0s and 1s as floats ``[B, C]`` for multi-label classification; or values
+                ``[B]`` (``[B, C]``) for regression. `config.problem_type` says which; where it is None, the number of
+                labels and their dtype decide, and the configuration keeps the decision.
+            output_hidden_states: Return the embeddings and every layer's states.
+            **kwargs: `return_dict=False` gives a tuple; anything else that other models take is ignored.
+
+        Returns:
+            `logits` ``[B, C]``; with labels also `loss`, a mean over the batch; `hidden_states` where asked for.
+        """
+        mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)  # [B, T]
+        outputs = self.glove_bilstm(
+            input_ids=input_ids,
+            attention_mask=mask,
+            inputs_embeds=inputs_embeds,
+            output_hidden_states=output_hidden_states,
+            return_dict=True,
+        )
+        pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, H]
+        logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+
+
+def token_mask(
+    input_ids: torch.Tensor | None,
+    attention_mask: torch.Tensor | None,
+    inputs_embeds: torch.Tensor | None,
+    pad_token_id: int,
+) -> torch.Tensor:
+    """Which positions hold a token, as booleans ``[B, T]``.
+
+    Raises:
+        ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given.
+    """
+    if (input_ids is None) == (inputs_embeds is None):
+        raise ValueError("Give either input_ids or inputs_embeds, and not both.")
+    if attention_mask is not None:
+        return attention_mask.bool()
+    if input_ids is not None:
+        return input_ids != pad_token_id
+    assert inputs_embeds is not None
+    return torch.ones(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+
+
+def _gather_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Put the tokens of each text in another order: ``[B, T, D]`` by ``[B, T]``."""
+    return states.gather(1, order.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+
+
+# Saving a model then copies this file beside its weights.
+GloveBiLSTMModel.register_for_auto_class("AutoModel")
+GloveBiLSTMForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")

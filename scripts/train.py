@@ -1,0 +1,101 @@
+"""`glove-bilstm train`: train a text classifier and save it as a folder that Hugging Face loads."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from glove_bilstm.scripts.shared import command, make_parser
+
+
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options of this verb, and those that are transformers' own."""
+    parser = make_parser(
+        "train",
+        "Train a text classifier on a data set and pre-trained word vectors.\n"
+        "Without --dataset and --vectors it trains on the bundled demo.",
+        "Every flag of transformers.TrainingArguments is taken too, for instance --learning_rate,\n"
+        "--num_train_epochs, --per_device_train_batch_size, --seed, --weight_decay and --report_to.\n"
+        "Flags may be written with _ or -.",
+    )
+    parser.add_argument("--output_dir", required=True, type=Path, help="folder for the trained model")
+    parser.add_argument("--overwrite", action="store_true", default=False, help="replace a model that is there")
+    parser.add_argument(
+        "--resume_from_checkpoint", nargs="?", const="last", metavar="DIR", help="continue an interrupted run"
+    )
+
+    data = parser.add_argument_group("data")
+    data.add_argument("--dataset", help="Hub id, folder or file (csv, tsv, json, jsonl, parquet); default: demo")
+    data.add_argument("--text_column", help="default: text")
+    data.add_argument("--label_column", help="default: label")
+    data.add_argument("--validation_share", type=float, help="cut off train without a validation split; default: 0.1")
+    data.add_argument("--max_length", type=int, help="cut TRAINING texts to this many words; default: not")
+
+    model = parser.add_argument_group("vectors, vocabulary and model")
+    model.add_argument("--vectors", help="GloVe text file, plain or gzipped; default: demo")
+    model.add_argument("--profile", help="how text is split into words; default: glove")
+    model.add_argument("--min_frequency", type=int, help="leave out rarer training words; default: 1")
+    model.add_argument("--max_vocabulary", type=int, help="keep this many training words; default: all")
+    model.add_argument("--extra_words", type=int, help="words added from the head of the vectors; default: 20000")
+    model.add_argument("--oov", choices=["normal", "zeros", "mean"], help="vector of a missing word; default: normal")
+    model.add_argument("--hidden_size", type=int, help="of one direction; default: 256")
+    model.add_argument("--num_hidden_layers", type=int, help="default: 2")
+    model.add_argument("--pooling", choices=["last", "mean", "max", "attention"], help="default: last")
+    model.add_argument("--embedding_dropout", type=float, help="default: 0.5")
+    model.add_argument("--lstm_dropout", type=float, help="between layers; default: 0.5")
+    model.add_argument("--classifier_dropout", type=float, help="default: 0.5")
+
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--embedding_strategy", choices=["frozen", "finetune"], help="leave the vectors or train them; default: frozen"
+    )
+    training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 3")
+    return parser.parse_known_args(argv)
+
+
+def run(argv: list[str]) -> None:
+    """Train, write the folder, print the figures."""
+    options, others = parse(argv)
+
+    from dataclasses import fields
+    from typing import Any, cast
+
+    from glove_bilstm.hub.folder import write_model_folder
+    from glove_bilstm.scripts.tables import metrics_table
+    from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+    from glove_bilstm.training.run import train_classifier
+    from glove_bilstm.training.trainer import find_incomplete_checkpoints, find_last_checkpoint
+    from transformers import HfArgumentParser
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # of reading and writing weights, which takes no time; training keeps its own
+    given = vars(options)
+    data = DataArguments(**{field.name: given[field.name] for field in fields(DataArguments) if field.name in given})
+    model = ModelArguments(
+        **{field.name: given[field.name] for field in fields(ModelArguments) if field.name in given}
+    )
+    ours = ("resume_from_checkpoint", "embedding_strategy", "early_stopping_patience")
+    for name in ("output_dir", *(name for name in ours if name in given)):
+        others += [f"--{name}", str(given[name])]
+    (training,) = HfArgumentParser(cast(Any, GloveBiLSTMTrainingArguments)).parse_args_into_dataclasses(others)
+
+    try:
+        result = train_classifier(data, model, training, options.overwrite)
+    except KeyboardInterrupt:
+        checkpoint = find_last_checkpoint(options.output_dir)
+        for incomplete in find_incomplete_checkpoints(options.output_dir):
+            shutil.rmtree(incomplete)
+        raise KeyboardInterrupt(
+            f"The last complete checkpoint is {checkpoint}; --resume_from_checkpoint continues from there."
+            if checkpoint
+            else "No checkpoint was complete yet."
+        ) from None
+    write_model_folder(result, options.output_dir)
+    print(metrics_table(result.metrics, result.data.labels))
+    print(f"\nSaved in {options.output_dir}")
+
+
+main = command(run)
+
+if __name__ == "__main__":
+    sys.exit(main())

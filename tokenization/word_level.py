@@ -1,0 +1,45 @@
+"""The word-level tokenizer: one id a word, in the order of the vocabulary."""
+
+from collections.abc import Iterable, Mapping
+
+from glove_bilstm.tokenization.profiles import find_profile
+from glove_bilstm.vectors.special_tokens import PAD_TOKEN, UNK_TOKEN, in_id_order
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import TokenizersBackend
+
+
+class PreTrainedTokenizerFast(TokenizersBackend):
+    """Transformers' own fast tokenizer, saved under the name that every version of it and other tools know.
+
+    In transformers 5 `PreTrainedTokenizerFast` is an alias, and a tokenizer would be saved as ``TokenizersBackend``,
+    which transformers 4 can't load. A class's own name is what is written, so this one only carries the name.
+    """
+
+
+def build_tokenizer(vocabulary: Iterable[str] | Mapping[str, int], profile: str = "glove") -> PreTrainedTokenizerFast:
+    """Make a tokenizer that gives each word of a vocabulary its position as its id.
+
+    It splits and looks up in Rust, produces ``input_ids`` and ``attention_mask``, and once saved loads with plain
+    `AutoTokenizer`, without remote code.
+
+    Args:
+        vocabulary: Ordered words, with or without the two special tokens in front. ``<pad>`` is 0 and ``<unk>`` 1.
+        profile: How text is normalised and split; the same as the vocabulary was counted with.
+
+    Raises:
+        ValueError: There is no such profile, or a word occurs twice.
+    """
+    chosen = find_profile(profile)
+    ids = {token: position for position, token in enumerate(in_id_order(vocabulary))}
+    backend = Tokenizer(WordLevel(ids, unk_token=UNK_TOKEN))
+    backend.normalizer = chosen.make_normalizer()
+    backend.pre_tokenizer = chosen.make_pre_tokenizer()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token=PAD_TOKEN,
+        unk_token=UNK_TOKEN,
+        padding_side="right",
+        model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
+    )

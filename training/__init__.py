@@ -1,0 +1,1 @@
+"""From a data set and word vectors to a trained model."""

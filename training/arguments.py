@@ -1,0 +1,109 @@
+"""What a training run is told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from glove_bilstm.vectors.alignment import OutOfVocabulary
+from glove_bilstm.vectors.sources import DEMO
+from transformers import TrainingArguments
+
+
+@dataclass
+class DataArguments:
+    """Which texts, and where in them the text and the label stand.
+
+    Attributes:
+        dataset: A Hub id, a folder or a file that `datasets.load_dataset` reads, or "demo".
+        text_column: The column of texts.
+        label_column: The column of labels: strings, ints or a `ClassLabel`.
+        validation_share: Share of the training split that is cut off, by class, where there is no validation split.
+        max_length: Cut TRAINING texts to this many words, which saves time on long ones. None: they are read whole, as
+            all texts are outside training.
+    """
+
+    dataset: str | Path = DEMO
+    text_column: str = "text"
+    label_column: str = "label"
+    validation_share: float = 0.1
+    max_length: int | None = None
+
+
+@dataclass
+class ModelArguments:
+    """Which vectors, vocabulary and architecture.
+
+    Attributes:
+        vectors: The path of a GloVe text file, or "demo".
+        profile: How text is split into words.
+        min_frequency: Leave out words that occur less often in the training texts.
+        max_vocabulary: Keep this many of the training words at the most. None: all.
+        extra_words: Add this many words from the head of the vectors file, so that words the training texts never had
+            keep their vectors when the model is used.
+        oov: The vector of a word that the file doesn't have; see `embedding_matrix`.
+        hidden_size: Size of one direction's state.
+        num_hidden_layers: LSTM layers.
+        pooling: How states become one vector; see `GloveBiLSTMConfig`.
+        embedding_dropout: Dropout on the word vectors.
+        lstm_dropout: Dropout between the layers.
+        classifier_dropout: Dropout before the linear layer.
+    """
+
+    vectors: str | Path = DEMO
+    profile: str = "glove"
+    min_frequency: int = 1
+    max_vocabulary: int | None = None
+    extra_words: int = 20_000
+    oov: OutOfVocabulary = "normal"
+    hidden_size: int = 256
+    num_hidden_layers: int = 2
+    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    embedding_dropout: float = 0.5
+    lstm_dropout: float = 0.5
+    classifier_dropout: float = 0.5
+
+
+@dataclass
+class GloveBiLSTMTrainingArguments(TrainingArguments):
+    """`transformers.TrainingArguments` with defaults for a small recurrent model, and the embedding strategy.
+
+    Everything that the base class takes can be given. What differs: a higher learning rate, larger batches grouped by
+    length, evaluation after every epoch, early stopping, and the best checkpoint kept and loaded at the end.
+
+    Attributes:
+        embedding_strategy: "frozen" leaves the pre-trained vectors as they are; "finetune" trains them along.
+        early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
+    """
+
+    embedding_strategy: Literal["frozen", "finetune"] = field(
+        default="frozen", metadata={"help": "Leave the word vectors as they are, or train them along."}
+    )
+    early_stopping_patience: int = field(
+        default=3, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}
+    )
+
+    num_train_epochs: float = field(default=10.0, metadata={"help": "Epochs at the most."})
+    learning_rate: float = field(default=1e-3, metadata={"help": "The highest learning rate."})
+    per_device_train_batch_size: int = field(default=64, metadata={"help": "Texts in a training batch."})
+    per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts in an evaluation batch."})
+    train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "How batches are made."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint."})
+    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept beside the best."})
+    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
+    # Batches of ids are small; and without an accelerator torch warns.
+    dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin batches in memory."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint's weights."})
+    metric_for_best_model: str | None = field(default="accuracy", metadata={"help": "What 'best' means."})
+
+    def __post_init__(self) -> None:
+        """Check what this class adds.
+
+        Raises:
+            ValueError: `embedding_strategy` isn't one of the two, or the patience is negative.
+        """
+        super().__post_init__()
+        if self.embedding_strategy not in ("frozen", "finetune"):
+            raise ValueError(f"embedding_strategy={self.embedding_strategy!r} is neither 'frozen' nor 'finetune'.")
+        if self.early_stopping_patience < 0:
+            raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")

@@ -1,0 +1,30 @@
+"""A progress bar with one short line an epoch."""
+
+from typing import Any
+
+from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ProgressCallback
+
+COLUMNS = {
+    "loss": "training loss",
+    "eval_loss": "validation loss",
+    "eval_accuracy": "accuracy",
+    "eval_f1": "macro F1",
+}
+
+
+class BriefProgressCallback(ProgressCallback):
+    """Transformers' progress bar; of each log it shows the figures that say how training goes, not all of them."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the line above the bar."""
+        shown = [f"{name} {logs[key]:.4f}" for key, name in COLUMNS.items() if logs and key in logs]
+        if state.is_world_process_zero and self.training_bar is not None and shown:
+            self.training_bar.write(f"epoch {state.epoch:.4g}: {', '.join(shown)}")

@@ -1,0 +1,218 @@
+"""One training run, from a data set and word vectors to a trained model."""
+
+import logging
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
+from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
+from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
+from glove_bilstm.tokenization.word_level import build_tokenizer
+from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
+from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_incomplete_checkpoints, find_last_checkpoint
+from glove_bilstm.vectors.alignment import Coverage, embedding_matrix, measure_coverage
+from glove_bilstm.vectors.errors import InputError
+from glove_bilstm.vectors.sources import find_source
+from glove_bilstm.vectors.word_vectors import load_vectors
+from transformers import TokenizersBackend, set_seed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run leaves behind.
+
+    Attributes:
+        model: With the best checkpoint's weights.
+        tokenizer: It carries the vocabulary.
+        data: The texts it was trained and measured on.
+        coverage: By split, how much of the text the vectors cover.
+        metrics: `train_…`, `eval_…` and, where there is a labelled test split, `test_…`.
+        steps: Optimizer steps that were taken.
+        arguments: What the run was told.
+    """
+
+    model: GloveBiLSTMForSequenceClassification
+    tokenizer: TokenizersBackend
+    data: LabelledTexts
+    coverage: dict[str, Coverage]
+    metrics: dict[str, float]
+    steps: int
+    arguments: tuple[DataArguments, ModelArguments, GloveBiLSTMTrainingArguments]
+
+
+def train_classifier(
+    data_arguments: DataArguments,
+    model_arguments: ModelArguments,
+    training_arguments: GloveBiLSTMTrainingArguments,
+    overwrite: bool = False,
+) -> TrainingResult:
+    """Train and measure a text classifier. Checkpoints go to `output_dir`; the final model isn't written yet.
+
+    Args:
+        data_arguments: Which texts.
+        model_arguments: Which vectors and architecture.
+        training_arguments: How to train; `resume_from_checkpoint` continues an interrupted run.
+        overwrite: Start over where `output_dir` holds a model or an interrupted run already.
+
+    Raises:
+        InputError: Something given can't be used; the message says what, where, and what to do.
+    """
+    output_dir = Path(str(training_arguments.output_dir))
+    checkpoint = _prepare_output_dir(output_dir, training_arguments.resume_from_checkpoint, overwrite)
+    data = load_labelled_texts(
+        data_arguments.dataset,
+        data_arguments.text_column,
+        data_arguments.label_column,
+        data_arguments.validation_share,
+        training_arguments.seed,
+    )
+    sizes = " · ".join(f"{name} {len(split):,}" for name, split in data.splits.items())
+    logger.info(f"Data set {data.name}: {sizes}; labels: {', '.join(data.labels)}")
+
+    tokenizer, matrix, coverage, provenance = _vocabulary_and_vectors(data, model_arguments, training_arguments.seed)
+    config = GloveBiLSTMConfig(
+        vocab_size=matrix.shape[0],
+        embedding_dim=matrix.shape[1],
+        hidden_size=model_arguments.hidden_size,
+        num_hidden_layers=model_arguments.num_hidden_layers,
+        pooling=model_arguments.pooling,
+        embedding_dropout=model_arguments.embedding_dropout,
+        lstm_dropout=model_arguments.lstm_dropout,
+        classifier_dropout=model_arguments.classifier_dropout,
+        id2label=dict(enumerate(data.labels)),
+        label2id={label: position for position, label in enumerate(data.labels)},
+        problem_type="single_label_classification",
+        word_vectors=provenance,
+    )
+    if checkpoint is not None:
+        _check_same_model(checkpoint, config)
+    set_seed(training_arguments.seed)
+    model = GloveBiLSTMForSequenceClassification(config)
+    model.set_word_vectors(matrix)
+
+    encoded = {
+        name: _encode(split, tokenizer, data_arguments.max_length if name == "train" else None)
+        for name, split in data.splits.items()
+    }
+    trainer = GloveBiLSTMTrainer(
+        model=model,
+        args=training_arguments,
+        train_dataset=encoded["train"],
+        # The order of rows makes no difference to a metric, and batches of one length are faster.
+        eval_dataset=_by_length(encoded["validation"]),
+        processing_class=tokenizer,
+    )
+    trained = model.num_parameters(only_trainable=True)
+    logger.info(
+        f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
+        f"(strategy {training_arguments.embedding_strategy})"
+    )
+    metrics = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
+    metrics |= trainer.evaluate()
+    if "test" in encoded:
+        metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
+    arguments = (data_arguments, model_arguments, training_arguments)
+    return TrainingResult(model, tokenizer, data, coverage, metrics, trainer.state.global_step, arguments)
+
+
+def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -> Path | None:
+    """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
+    for incomplete in find_incomplete_checkpoints(output_dir):
+        shutil.rmtree(incomplete)
+    last = find_last_checkpoint(output_dir)
+    if resume is not None:
+        checkpoint = last if resume == "last" else Path(resume)
+        if checkpoint is None or not (checkpoint / "model.safetensors").is_file():
+            raise InputError(
+                f"There is no checkpoint to resume from in {output_dir if checkpoint is None else checkpoint}."
+            )
+        return checkpoint
+    if overwrite:
+        # The model that is there stays until the new one is complete; old checkpoints would be taken for this run's.
+        for checkpoint in output_dir.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+        return None
+    if (output_dir / "config.json").exists():
+        raise InputError(
+            f"{output_dir} already holds a model. Name another --output_dir, or replace it with --overwrite."
+        )
+    if last is not None:
+        raise InputError(
+            f"{output_dir} holds an interrupted run ({last.name}). Continue it with --resume_from_checkpoint, or "
+            "start over with --overwrite."
+        )
+    return None
+
+
+def _check_same_model(checkpoint: Path, config: GloveBiLSTMConfig) -> None:
+    """Refuse to continue a run with another vocabulary, architecture or set of labels."""
+    saved = GloveBiLSTMConfig.from_pretrained(checkpoint)
+    fields = ("vocab_size", "embedding_dim", "hidden_size", "num_hidden_layers", "pooling", "id2label")
+    for name in fields:
+        before, now = getattr(saved, name), getattr(config, name)
+        if before != now:
+            raise InputError(
+                f"{checkpoint} was made with {name} {before}, and this run has {now}. Resume with the same data, "
+                "vectors and options, or start over with --overwrite."
+            )
+
+
+def _vocabulary_and_vectors(
+    data: LabelledTexts, arguments: ModelArguments, seed: int
+) -> tuple[TokenizersBackend, torch.Tensor, dict[str, Coverage], dict[str, Any]]:
+    """Make the tokenizer and the embedding matrix ``[V, D]``; measure coverage; note where the vectors came from."""
+    source = find_source(arguments.vectors)
+    counts = {name: count_words(split["text"], arguments.profile) for name, split in data.splits.items()}
+    head = load_vectors(arguments.vectors, limit=arguments.extra_words).words if arguments.extra_words else []
+    vocabulary = build_vocabulary(
+        counts["train"],
+        min_frequency=arguments.min_frequency,
+        max_size=arguments.max_vocabulary,
+        extra_words=head,
+    )
+    # The other splits' words are read only to say how well they are covered.
+    vectors = load_vectors(arguments.vectors, words=set(vocabulary).union(*counts.values()))
+    logger.info(f"Vectors {source.name}: {len(vectors):,} rows of {vectors.dim} numbers read for this data set")
+    matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
+    coverage = {name: measure_coverage(words, vectors, words) for name, words in counts.items()}
+    for name, measured in coverage.items():
+        logger.info(f"Coverage of {name}: {measured}")
+    tokenizer = build_tokenizer(vocabulary, arguments.profile)
+    provenance = {
+        "name": source.name,
+        "sha256": source.sha256(),
+        "dim": vectors.dim,
+        "rows": in_vocabulary.types_found,
+        "profile": arguments.profile,
+        "coverage": {"types": coverage["train"].type_share, "tokens": coverage["train"].token_share},
+    }
+    return tokenizer, torch.from_numpy(matrix), coverage, provenance
+
+
+def _encode(split: Dataset, tokenizer: TokenizersBackend, max_length: int | None) -> Dataset:
+    """Texts → token ids; columns "input_ids" and "label". Padding is left to the batches."""
+
+    def encode(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        encoded = tokenizer(
+            batch["text"], truncation=max_length is not None, max_length=max_length, return_attention_mask=False
+        )
+        return {"input_ids": encoded["input_ids"]}
+
+    # Not cached on disk: it takes seconds, and the tokenizer is this run's own.
+    return split.map(encode, batched=True, remove_columns=["text"], keep_in_memory=True, desc="Tokenizing")
+
+
+def _by_length(encoded: Dataset) -> Dataset:
+    """The same rows, the shortest first."""
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    return encoded.select(sorted(range(len(lengths)), key=lengths.__getitem__))

@@ -1,0 +1,1 @@
+"""Reading pre-trained word vectors and matching them with a vocabulary."""

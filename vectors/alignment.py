@@ -1,0 +1,165 @@
+"""Vocabulary × vectors → embedding matrix, and how much of the text the vectors cover."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from glove_bilstm.vectors.errors import InputError
+from glove_bilstm.vectors.special_tokens import PAD_ID, SPECIAL_TOKENS, UNK_ID, in_id_order
+
+if TYPE_CHECKING:
+    from glove_bilstm.vectors.word_vectors import WordVectors
+
+OutOfVocabulary = Literal["normal", "zeros", "mean"]
+
+FORMS = ("exact", "lower-cased")
+"""How a word can be found, in the order of `fallback_forms`."""
+
+
+def fallback_forms(word: str) -> tuple[str, ...]:
+    """The spellings under which a word's vector is looked for, the best first."""
+    return (word, word.lower())
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many words have a vector, by type (distinct word) and by token (occurrence).
+
+    Attributes:
+        types_found: Types with a vector.
+        types_total: All types.
+        tokens_found: Occurrences of the types found; 0 where nothing was counted.
+        tokens_total: Occurrences of all types; 0 where nothing was counted.
+        found_as: How many types were found in which form ("exact", "lower-cased").
+        missing: The types without a vector and their occurrences, the most frequent first.
+    """
+
+    types_found: int
+    types_total: int
+    tokens_found: int
+    tokens_total: int
+    found_as: dict[str, int]
+    missing: list[tuple[str, int]]
+
+    @property
+    def type_share(self) -> float:
+        """The share of types with a vector, 0 to 1."""
+        return self.types_found / max(self.types_total, 1)
+
+    @property
+    def token_share(self) -> float:
+        """The share of tokens with a vector, 0 to 1."""
+        return self.tokens_found / max(self.tokens_total, 1)
+
+    def __str__(self) -> str:
+        """The one line that everybody wants to see."""
+        text = f"found {self.types_found:,} of {self.types_total:,} types ({self.type_share:.1%})"
+        return f"{text}, {self.token_share:.1%} of tokens" if self.tokens_total else text
+
+    def to_dict(self, most_missing: int = 100) -> dict[str, Any]:
+        """The figures as JSON holds them, with the `most_missing` most frequent missing words."""
+        return {
+            "types_found": self.types_found,
+            "types_total": self.types_total,
+            "type_share": round(self.type_share, 6),
+            "tokens_found": self.tokens_found,
+            "tokens_total": self.tokens_total,
+            "token_share": round(self.token_share, 6),
+            "found_as": self.found_as,
+            "missing": [{"word": word, "tokens": tokens} for word, tokens in self.missing[:most_missing]],
+        }
+
+
+def measure_coverage(words: Iterable[str], vectors: WordVectors, counts: Mapping[str, int] | None = None) -> Coverage:
+    """Look every word up, as `embedding_matrix` does, and count what is found.
+
+    Args:
+        words: The types. Special tokens among them aren't counted.
+        vectors: The vectors; only those that are loaded count.
+        counts: Occurrences of each word, for the figures by token. None: types only.
+    """
+    found_as = dict.fromkeys(FORMS, 0)
+    missing: list[tuple[str, int]] = []
+    types = tokens = tokens_found = 0
+    for word in words:
+        if word in SPECIAL_TOKENS:
+            continue
+        occurrences = 0 if counts is None else counts.get(word, 0)
+        types += 1
+        tokens += occurrences
+        form = _find(word, vectors)
+        if form is None:
+            missing.append((word, occurrences))
+        else:
+            found_as[FORMS[form]] += 1
+            tokens_found += occurrences
+    missing.sort(key=lambda entry: -entry[1])
+    return Coverage(types - len(missing), types, tokens_found, tokens, found_as, missing)
+
+
+def embedding_matrix(
+    vocabulary: Iterable[str] | Mapping[str, int],
+    vectors: WordVectors,
+    oov: OutOfVocabulary = "normal",
+    seed: int = 0,
+    counts: Counter[str] | None = None,
+) -> tuple[np.ndarray, Coverage]:
+    """Make the weights of an `nn.Embedding` from word vectors.
+
+    Row 0 (padding) is zero. Row 1 (the unknown word) is the mean of the vectors found. A word with a vector has
+    exactly that vector. A word without one gets what `oov` says.
+
+    Args:
+        vocabulary: Words in the order of their ids, with or without the two special tokens in front, or a tokenizer's
+            ``get_vocab()``.
+        vectors: Where the rows come from.
+        oov: The row of an out-of-vocabulary word: "normal", drawn from a normal distribution with the mean and the
+            standard deviation of the vectors found, dimension by dimension; "zeros"; or "mean", their mean.
+        seed: Of the draw. The same seed gives the same rows.
+        counts: Occurrences of each word, so that the coverage can speak of tokens too.
+
+    Returns:
+        The matrix, float32 ``[len(vocabulary) with the special tokens, dim]``, and the coverage of the words.
+
+    Raises:
+        ValueError: `oov` isn't one of the three, or a word occurs twice.
+        InputError: Not one word has a vector.
+    """
+    tokens = in_id_order(vocabulary)
+    coverage = measure_coverage(tokens, vectors, counts)
+    if coverage.types_found == 0:
+        raise InputError(
+            f"None of the {coverage.types_total:,} words has a vector. Are the vectors for another language, or are "
+            "the words split or cased in another way than the vectors' own?"
+        )
+
+    matrix = np.zeros((len(tokens), vectors.dim), dtype=np.float32)  # [V, dim]
+    found = np.zeros(len(tokens), dtype=bool)
+    for row, token in enumerate(tokens):
+        form = None if token in SPECIAL_TOKENS else _find(token, vectors)
+        if form is not None:
+            matrix[row] = vectors[fallback_forms(token)[form]]
+            found[row] = True
+
+    mean = matrix[found].mean(axis=0, dtype=np.float64)  # [dim]
+    absent = ~found
+    absent[PAD_ID] = absent[UNK_ID] = False
+    matrix[UNK_ID] = mean
+    if oov == "normal":
+        deviation = matrix[found].std(axis=0, dtype=np.float64)  # [dim]
+        draw = np.random.default_rng(seed).standard_normal((int(absent.sum()), vectors.dim))
+        matrix[absent] = mean + deviation * draw
+    elif oov == "mean":
+        matrix[absent] = mean
+    elif oov != "zeros":
+        raise ValueError(f"oov={oov!r} is none of 'normal', 'zeros' and 'mean'.")
+    return matrix, coverage
+
+
+def _find(word: str, vectors: WordVectors) -> int | None:
+    """The position in `fallback_forms` of the first spelling that has a vector."""
+    return next((form for form, spelling in enumerate(fallback_forms(word)) if spelling in vectors), None)

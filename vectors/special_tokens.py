@@ -1,0 +1,26 @@
+"""The two tokens that every vocabulary begins with, named once."""
+
+from collections.abc import Iterable, Mapping
+
+PAD_TOKEN = "<pad>"
+UNK_TOKEN = "<unk>"
+SPECIAL_TOKENS = (PAD_TOKEN, UNK_TOKEN)
+"""In the order of their ids: padding is 0, the unknown word 1."""
+PAD_ID, UNK_ID = range(len(SPECIAL_TOKENS))
+
+
+def in_id_order(vocabulary: Iterable[str] | Mapping[str, int]) -> list[str]:
+    """All tokens of a vocabulary in the order of their ids: the special tokens, then the words.
+
+    Args:
+        vocabulary: Ordered words, with or without the special tokens, or a tokenizer's ``get_vocab()`` (word → id).
+
+    Raises:
+        ValueError: A word occurs twice.
+    """
+    ordered = sorted(vocabulary, key=vocabulary.__getitem__) if isinstance(vocabulary, Mapping) else vocabulary
+    words = [word for word in ordered if word not in SPECIAL_TOKENS]
+    if len(set(words)) != len(words):
+        repeated = next(word for position, word in enumerate(words) if word in words[:position])
+        raise ValueError(f"The vocabulary holds {repeated!r} twice; each word has one id.")
+    return [*SPECIAL_TOKENS, *words]
