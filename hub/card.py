@@ -3,14 +3,14 @@
 from importlib.resources import files
 from pathlib import Path
 
-from glove_bilstm.training.run import TrainingResult
-from glove_bilstm.vectors.sources import DEMO
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from glove_bilstm.training.run import TrainingResult
+from glove_bilstm.vectors.sources import DEMO
+
 TASK = "text-classification"
-METRICS = {"accuracy": "accuracy", "f1": "f1", "matthews_correlation": "matthews_correlation"}
-"""Our names of the metrics that the Hub lists, and the Hub's."""
-NOT_METRICS = {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second"}
+METRICS = ["accuracy", "f1", "matthews_correlation"]
+"""Those of our figures that the Hub knows, by its names for them."""
 EXAMPLE = "I didn't expect much, and was wrong."
 
 
@@ -23,26 +23,24 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
     """
     data, _, training = result.arguments
     config = result.model.config
-    measured = [split for split in ("eval", "test") if f"{split}_accuracy" in result.metrics]
-    split_names = {"eval": "validation", "test": "test"}
     dataset_name = "the bundled demo reviews" if data.dataset == DEMO else Path(str(data.dataset)).name
     card_data = ModelCardData(
         library_name="transformers",
         pipeline_tag=TASK,
         tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
-        metrics=list(METRICS.values()),
+        metrics=METRICS,
         model_name=Path(model_id).name,
         eval_results=[
             EvalResult(
                 task_type=TASK,
                 dataset_type=dataset_name,
                 dataset_name=dataset_name,
-                dataset_split=split_names[split],
-                metric_type=theirs,
-                metric_value=round(result.metrics[f"{split}_{ours}"], 4),
+                dataset_split=split,
+                metric_type=metric,
+                metric_value=round(figures[metric], 4),
             )
-            for split in measured
-            for ours, theirs in METRICS.items()
+            for split, figures in result.figures.items()
+            for metric in METRICS
         ],
     )
     return ModelCard.from_template(
@@ -54,19 +52,13 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         labels=result.data.labels,
         example=EXAMPLE,
         results={
-            "columns": [split_names[split] for split in measured],
+            "columns": list(result.figures),
             "rows": [
-                [
-                    metric.removeprefix("eval_"),
-                    *(f"{result.metrics[metric.replace('eval', split, 1)]:.4f}" for split in measured),
-                ]
-                for metric in result.metrics
-                if metric.startswith("eval_") and metric not in NOT_METRICS
+                [metric, *(f"{figures[metric]:.4f}" for figures in result.figures.values())]
+                for metric in result.figures["validation"]
             ],
         },
-        measured_on=" and ".join(
-            f"the {len(result.data.splits[split_names[split]]):,} {split_names[split]} texts" for split in measured
-        ),
+        measured_on=" and ".join(f"the {len(result.data.splits[split]):,} {split} texts" for split in result.figures),
         dataset=dataset_name,
         split_sizes=", ".join(f"{len(split):,} {name}" for name, split in result.data.splits.items()),
         vectors=config.word_vectors,

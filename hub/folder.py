@@ -25,13 +25,16 @@ def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
         make_card(result, str(output_dir)).save(staging / "README.md")
-        _write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
-        _write_json(staging / "all_results.json", result.metrics)
+        write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
+        write_json(staging / "all_results.json", result.metrics)
         for file in sorted(staging.iterdir(), key=lambda file: file.name == "config.json"):
             os.replace(file, output_dir / file.name)
     finally:
         shutil.rmtree(staging)
 
 
-def _write_json(file: Path, content: object) -> None:
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_json(file: Path, content: object) -> None:
+    """Write JSON that a person can read, beside and then moved in."""
+    beside = file.with_name(f".{file.name}.incomplete")
+    beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(beside, file)

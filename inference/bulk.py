@@ -1,12 +1,13 @@
 """Predicting many texts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import torch
-from glove_bilstm.training.metrics import label_names
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from glove_bilstm.training.metrics import ClassificationMetrics, label_names
 
 CHUNK = 50
 """How many batches are read ahead and sorted by length: enough to pad little, and memory stays flat."""
@@ -41,6 +42,35 @@ def predict_logits(
             for row, row_logits in zip(rows, outputs, strict=True):
                 logits[row] = row_logits
         yield from logits
+
+
+def evaluate_texts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Iterable[str],
+    labels: Sequence[str],
+    batch_size: int = 64,
+) -> dict[str, float]:
+    """Measure a classifier on labelled texts.
+
+    Args:
+        model: The classifier.
+        tokenizer: Its tokenizer.
+        texts: The texts.
+        labels: Their right labels, by name.
+        batch_size: Texts in one forward pass.
+
+    Returns:
+        The figures of `ClassificationMetrics`.
+
+    Raises:
+        KeyError: The model doesn't know one of the labels.
+    """
+    names = label_names(model.config)
+    ids = {name: position for position, name in enumerate(names)}
+    references = [ids[label] for label in labels]
+    predictions = [int(logits.argmax()) for logits in predict_logits(model, tokenizer, texts, batch_size)]
+    return ClassificationMetrics(names).compute(predictions=predictions, references=references)
 
 
 def classify_texts(

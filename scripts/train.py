@@ -60,13 +60,14 @@ def run(argv: list[str]) -> None:
     from dataclasses import fields
     from typing import Any, cast
 
+    from transformers import HfArgumentParser
+    from transformers.utils.logging import disable_progress_bar
+
     from glove_bilstm.hub.folder import write_model_folder
     from glove_bilstm.scripts.tables import metrics_table
     from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
     from glove_bilstm.training.run import train_classifier
     from glove_bilstm.training.trainer import find_incomplete_checkpoints, find_last_checkpoint
-    from transformers import HfArgumentParser
-    from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of reading and writing weights, which takes no time; training keeps its own
     given = vars(options)
@@ -91,7 +92,7 @@ def run(argv: list[str]) -> None:
             else "No checkpoint was complete yet."
         ) from None
     write_model_folder(result, options.output_dir)
-    print(metrics_table(result.metrics, result.data.labels))
+    print(metrics_table(result.figures, result.data.labels))
     print(f"\nSaved in {options.output_dir}")
 
 

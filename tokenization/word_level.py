@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from glove_bilstm.tokenization.profiles import find_profile
-from glove_bilstm.vectors.special_tokens import PAD_TOKEN, UNK_TOKEN, in_id_order
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import TokenizersBackend
+
+from glove_bilstm.tokenization.profiles import find_profile
+from glove_bilstm.vectors.special_tokens import PAD_TOKEN, UNK_TOKEN, in_id_order
 
 
 class PreTrainedTokenizerFast(TokenizersBackend):

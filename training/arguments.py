@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from transformers import TrainingArguments
+
 from glove_bilstm.vectors.alignment import OutOfVocabulary
 from glove_bilstm.vectors.sources import DEMO
-from transformers import TrainingArguments
 
 
 @dataclass

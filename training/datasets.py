@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.data_files import DataFilesDict, get_data_patterns
+
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import DEMO
 

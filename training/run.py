@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from transformers import TokenizersBackend, set_seed
+
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
@@ -20,7 +22,6 @@ from glove_bilstm.vectors.alignment import Coverage, embedding_matrix, measure_c
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.word_vectors import load_vectors
-from transformers import TokenizersBackend, set_seed
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,19 @@ class TrainingResult:
     metrics: dict[str, float]
     steps: int
     arguments: tuple[DataArguments, ModelArguments, GloveBiLSTMTrainingArguments]
+
+    @property
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Split → its figures, as `ClassificationMetrics` gives them, without the Trainer's prefixes and timings."""
+        return {
+            split: {
+                name.removeprefix(prefix): value
+                for name, value in self.metrics.items()
+                if name.startswith(prefix) and not name.endswith(("_runtime", "_per_second"))
+            }
+            for split, prefix in (("validation", "eval_"), ("test", "test_"))
+            if split in self.data.splits
+        }
 
 
 def train_classifier(

@@ -7,13 +7,14 @@ from typing import Any, cast
 
 import datasets
 import torch
+from torch.utils.data import Dataset, Sampler, SequentialSampler
+from transformers import EarlyStoppingCallback, Trainer
+from transformers.trainer_callback import ProgressCallback
+
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.metrics import compute_metrics, label_names
 from glove_bilstm.training.progress import BriefProgressCallback
-from torch.utils.data import Dataset, Sampler, SequentialSampler
-from transformers import EarlyStoppingCallback, Trainer
-from transformers.trainer_callback import ProgressCallback
 
 CHECKPOINT_COMPLETE = "trainer_state.json"
 """The file that the Trainer writes last into a checkpoint."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.special_tokens import PAD_ID, SPECIAL_TOKENS, UNK_ID, in_id_order
 

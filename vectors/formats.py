@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
 from glove_bilstm.vectors.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
 from glove_bilstm.vectors.alignment import fallback_forms
 from glove_bilstm.vectors.formats import read_glove
 from glove_bilstm.vectors.sources import find_source

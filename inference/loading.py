@@ -1,0 +1,26 @@
+"""Loading a trained classifier from a folder or the Hub."""
+
+from pathlib import Path
+
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+import glove_bilstm  # noqa: F401 - registers the model with the Auto classes
+from glove_bilstm.vectors.errors import InputError
+
+
+def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model and its tokenizer.
+
+    Args:
+        model: A folder, or a Hub id.
+
+    Raises:
+        InputError: There is no such model, or the folder holds none.
+    """
+    if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
+        raise InputError(f"{model} holds no model: it has no config.json. Name a folder that training wrote.")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        return AutoModelForSequenceClassification.from_pretrained(model), tokenizer
+    except (OSError, ValueError) as error:
+        raise InputError(f"There is no model to load at {model}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,68 @@
+"""`glove-bilstm evaluate`: measure a trained model on a labelled data set."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from glove_bilstm.scripts.shared import command, make_parser
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of this verb."""
+    parser = make_parser("evaluate", "Measure a trained model on a labelled data set.")
+    parser.add_argument("--model", required=True, help="folder or Hub id of the model")
+    parser.add_argument(
+        "--dataset", required=True, help="Hub id, folder or file (csv, tsv, json, jsonl, parquet), or demo"
+    )
+    parser.add_argument("--split", default=None, help="default: test; or the only one there is")
+    parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument("--label_column", default="label", help="default: label")
+    parser.add_argument("--batch_size", type=int, default=64, help="texts in one forward pass; default: 64")
+    parser.add_argument("--output", type=Path, default=None, help="write the figures to this file, as JSON")
+    return parser.parse_args(argv)
+
+
+def run(argv: list[str]) -> None:
+    """Predict the split's texts, compare with its labels, print the figures."""
+    options = parse(argv)
+
+    from tqdm.auto import tqdm
+    from transformers.utils.logging import disable_progress_bar
+
+    from glove_bilstm.hub.folder import write_json
+    from glove_bilstm.inference.bulk import evaluate_texts
+    from glove_bilstm.inference.loading import load_classifier
+    from glove_bilstm.scripts.tables import metrics_table
+    from glove_bilstm.training.datasets import load_raw_splits
+    from glove_bilstm.training.metrics import label_names
+    from glove_bilstm.vectors.errors import InputError
+
+    disable_progress_bar()
+    splits = load_raw_splits(options.dataset)
+    name = options.split or (next(iter(splits)) if len(splits) == 1 else "test")
+    if name not in splits:
+        raise InputError(
+            f"{options.dataset} has no split {name!r}; it has: {', '.join(splits)}. Name one with --split."
+        )
+    # A text without words has a prediction too, so here it may stand.
+    texts = splits[name].texts(options.text_column, empty_allowed=True)
+    labels = splits[name].labels(options.label_column)
+    model, tokenizer = load_classifier(options.model)
+    known = label_names(model.config)
+    for row, label in enumerate(labels):
+        if label not in known:
+            raise InputError(
+                f"{splits[name].at(row)}: the model doesn't know the label {label!r}; it knows: {', '.join(known)}."
+            )
+
+    figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
+    metrics = {f"{name}_{metric}": value for metric, value in figures.items()}
+    print(f"{len(texts):,} texts of split {name!r}\n\n{metrics_table({name: figures}, known)}")
+    if options.output is not None:
+        write_json(options.output, metrics)
+
+
+main = command(run)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""`glove-bilstm predict`: label texts."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from glove_bilstm.scripts.shared import command, make_parser
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of this verb."""
+    parser = make_parser(
+        "predict",
+        "Label texts, given as arguments or as a file.\n"
+        "Files: .txt (one text a line), .csv, .jsonl or .parquet. The output has the input's columns and two more, "
+        "prediction\nand score (a .txt output has the predictions alone).",
+    )
+    parser.add_argument("texts", nargs="*", default=[], help="texts to label")
+    parser.add_argument("--model", required=True, help="folder or Hub id of the model")
+    parser.add_argument("--input", type=Path, default=None, help="file of texts")
+    parser.add_argument("--output", type=Path, default=None, help="file to write")
+    parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument("--batch_size", type=int, default=64, help="texts in one forward pass; default: 64")
+    options = parser.parse_args(argv)
+    if bool(options.texts) == bool(options.input):
+        parser.error("give either texts or --input")
+    if bool(options.input) != bool(options.output):
+        parser.error("--input and --output belong together")
+    return options
+
+
+def run(argv: list[str]) -> None:
+    """Predict, and print or write."""
+    options = parse(argv)
+
+    from itertools import tee
+
+    from tqdm.auto import tqdm
+    from transformers.utils.logging import disable_progress_bar
+
+    from glove_bilstm.inference.bulk import classify_texts
+    from glove_bilstm.inference.files import read_rows, row_writer
+    from glove_bilstm.inference.loading import load_classifier
+    from glove_bilstm.scripts.tables import text_table
+
+    disable_progress_bar()
+    if options.texts:
+        model, tokenizer = load_classifier(options.model)
+        answers = list(classify_texts(model, tokenizer, options.texts, options.batch_size))
+        rows = [
+            [text, answer["label"], f"{answer['score']:.4f}"]
+            for text, answer in zip(options.texts, answers, strict=True)
+        ]
+        print(text_table(["text", "label", "score"], rows))
+        return
+
+    with row_writer(options.output) as write:
+        # Two readings of one stream: the rows, and their texts for the model, which runs a few batches ahead.
+        rows_in, for_texts = tee(tqdm(read_rows(options.input, options.text_column), unit="text", disable=None))
+        model, tokenizer = load_classifier(options.model)
+        answers_out = classify_texts(
+            model, tokenizer, (row[options.text_column] for row in for_texts), options.batch_size
+        )
+        write(
+            {**row, "prediction": answer["label"], "score": answer["score"]}
+            for row, answer in zip(rows_in, answers_out, strict=True)
+        )
+
+
+main = command(run)
+
+if __name__ == "__main__":
+    sys.exit(main())

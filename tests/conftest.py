@@ -1,0 +1,83 @@
+"""What the tests share: everything is made here, tiny and odd-sized, and nothing is fetched."""
+
+import json
+
+# Set before any Hugging Face library is imported: the tests must not depend on a network.
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+
+
+GOOD = ["good", "great", "lovely", "superb", "fine"]
+BAD = ["bad", "awful", "dull", "poor", "weak"]
+FILLERS = ["the", "film", "plot", "was", "a", "really", "and", "it", "acting", ",", "."]
+WORDS = [*FILLERS, *GOOD, *BAD]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep data sets and remote code that tests load out of the user's own caches."""
+    import datasets.config
+    from transformers import dynamic_module_utils
+    from transformers.utils import hub
+
+    cache = tmp_path_factory.mktemp("cache")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HF_HOME", str(cache))
+    patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "datasets")
+    for module in (dynamic_module_utils, hub):
+        patch.setattr(module, "HF_MODULES_CACHE", str(cache / "modules"))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def vectors_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GloVe text file: 7 dimensions; good and bad words lie apart; a last row <unk>, as GloVe writes it."""
+    generator = np.random.default_rng(7)
+    file = tmp_path_factory.mktemp("vectors") / "tiny.7d.txt"
+    with file.open("w", encoding="utf-8", newline="\n") as out:
+        for word in [*WORDS, "<unk>"]:
+            vector = generator.normal(size=7) / 4
+            vector[0] += (word in GOOD) - (word in BAD)
+            out.write(" ".join([word, *(f"{value:.6f}" for value in vector)]) + "\n")
+    return file
+
+
+@pytest.fixture(scope="session")
+def make_rows() -> Callable[[int, int], list[dict[str, str]]]:
+    """Makes labelled texts that a model can learn in a second."""
+
+    def make(count: int, seed: int) -> list[dict[str, str]]:
+        choose = random.Random(seed)
+        rows = []
+        for number in range(count):
+            label, words = [("pos", GOOD), ("neg", BAD)][number % 2]
+            text = choose.choices(FILLERS, k=choose.randint(1, 9)) + [choose.choice(words)]
+            choose.shuffle(text)
+            rows.append({"text": " ".join(text), "label": label})
+        return rows
+
+    return make
+
+
+def write_jsonl(file: Path, rows: list[dict]) -> Path:
+    """Write rows as JSON lines."""
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory, make_rows: Callable) -> Path:
+    """A folder with train.jsonl (97 rows), validation.jsonl (31) and test.jsonl (29)."""
+    folder = tmp_path_factory.mktemp("dataset")
+    for seed, (split, count) in enumerate({"train": 97, "validation": 31, "test": 29}.items()):
+        write_jsonl(folder / f"{split}.jsonl", make_rows(count, seed))
+    return folder

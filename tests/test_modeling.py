@@ -1,0 +1,355 @@
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, set_seed
+
+from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, GloveBiLSTMModel
+
+BATCH, LENGTH, VOCABULARY = 13, 7, 99
+POOLINGS = ["last", "mean", "max", "attention"]
+
+
+def make_model(**changes: Any) -> GloveBiLSTMForSequenceClassification:
+    set_seed(0)
+    config = GloveBiLSTMConfig(
+        **{"vocab_size": VOCABULARY, "embedding_dim": 5, "hidden_size": 6, "num_labels": 3, **changes}
+    )
+    model = GloveBiLSTMForSequenceClassification(config).eval()
+    with torch.no_grad():  # weights that differ from gate to gate, so that a swapped gate can't hide
+        for parameter in model.classifier.parameters():
+            parameter.normal_()
+    return model
+
+
+def make_batch(seed: int = 0, right: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask: texts of 1 to LENGTH tokens, padded on one side."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(2, VOCABULARY, (BATCH, LENGTH), generator=generator)
+    lengths = torch.randint(1, LENGTH + 1, (BATCH, 1), generator=generator)
+    mask = torch.arange(LENGTH) < lengths
+    if not right:
+        mask = mask.flip(1)
+    return ids * mask, mask.long()
+
+
+class PlainBiLSTM(nn.Module):
+    """The architecture that the project was asked for, as a plain torch module."""
+
+    def __init__(self, vocab_size: int, dim: int, hidden: int, layers: int, labels: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
+        self.lstm = nn.LSTM(dim, hidden, layers, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(0.5)
+        self.linear = nn.Linear(2 * hidden, labels)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        embedded = self.dropout(self.embedding(ids))
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+        _, (hidden, _) = self.lstm(packed)
+        return self.linear(self.dropout(torch.cat([hidden[-2], hidden[-1]], dim=1)))
+
+
+class TestArchitecture:
+    @pytest.mark.parametrize("layers", [1, 2, 3])
+    def test_logits_are_those_of_the_plain_torch_module(self, layers: int) -> None:
+        model = make_model(num_hidden_layers=layers)
+        plain = PlainBiLSTM(VOCABULARY, 5, 6, layers, 3).eval()
+        plain.embedding.load_state_dict(model.glove_bilstm.embeddings.state_dict())
+        plain.lstm.load_state_dict(model.glove_bilstm.lstm.state_dict())  # torch's own names and shapes
+        plain.linear.load_state_dict(model.classifier.state_dict())
+        ids, mask = make_batch()
+        assert torch.allclose(model(ids, mask).logits, plain(ids, mask.sum(1)), atol=1e-6)
+
+    def test_defaults_are_the_ones_asked_for(self) -> None:
+        config = GloveBiLSTMConfig()
+        assert (config.hidden_size, config.num_hidden_layers, config.bidirectional) == (256, 2, True)
+        assert (config.pooling, config.freeze_embeddings) == ("last", True)
+        assert {config.embedding_dropout, config.lstm_dropout, config.classifier_dropout} == {0.5}
+
+    def test_one_direction(self) -> None:
+        model = make_model(bidirectional=False)
+        ids, mask = make_batch()
+        states = model.glove_bilstm(ids, mask).last_hidden_state
+        assert states.shape == (BATCH, LENGTH, 6)
+        last = states[torch.arange(BATCH), mask.sum(1) - 1]
+        assert torch.allclose(model(ids, mask).logits, model.classifier(last), atol=1e-6)
+
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    def test_pooling_against_its_definition(self, pooling: str) -> None:
+        model = make_model(pooling=pooling)
+        ids, mask = make_batch()
+        outputs = model(ids, mask, output_hidden_states=True)
+        for row in range(BATCH):
+            states = outputs.hidden_states[-1][row, : int(mask[row].sum())]  # [length, H]
+            if pooling == "last":
+                pooled = torch.cat([states[-1, :6], states[0, 6:]])
+            elif pooling == "mean":
+                pooled = states.mean(0)
+            elif pooling == "max":
+                pooled = states.amax(0)
+            else:
+                weights = model.pooler.score(torch.tanh(model.pooler.projection(states))).softmax(0)
+                pooled = (weights * states).sum(0)
+            assert torch.allclose(outputs.logits[row], model.classifier(pooled), atol=1e-6)
+
+    def test_dropout_acts_in_training_where_it_should(self) -> None:
+        ids, mask = make_batch()
+        for name in ("embedding_dropout", "lstm_dropout", "classifier_dropout"):
+            rates = {"embedding_dropout": 0.0, "lstm_dropout": 0.0, "classifier_dropout": 0.0}
+            still = make_model(**rates).train()
+            assert torch.equal(still(ids, mask).logits, still(ids, mask).logits)
+            noisy = make_model(**{**rates, name: 0.5}).train()
+            assert not torch.equal(noisy(ids, mask).logits, noisy(ids, mask).logits)
+            assert torch.allclose(noisy.eval()(ids, mask).logits, still.eval()(ids, mask).logits)
+
+    def test_hidden_states(self) -> None:
+        model = make_model(num_hidden_layers=3)
+        ids, mask = make_batch()
+        states = model(ids, mask, output_hidden_states=True).hidden_states
+        assert [tuple(state.shape) for state in states] == [(BATCH, LENGTH, 5)] + 3 * [(BATCH, LENGTH, 12)]
+        assert torch.equal(states[0], model.get_input_embeddings()(ids))
+        assert all(not state[mask == 0].any() for state in states)
+        assert model(ids, mask).hidden_states is None
+        model.config.output_hidden_states = True
+        assert len(model(ids, mask).hidden_states) == 4
+        assert torch.equal(model.glove_bilstm(ids, mask).last_hidden_state, states[-1])
+
+    def test_tuple_and_embeds(self) -> None:
+        model = make_model()
+        ids, mask = make_batch()
+        labels = torch.arange(BATCH) % 3
+        outputs = model(ids, mask, labels=labels)
+        loss, logits = model(ids, mask, labels=labels, return_dict=False)
+        assert torch.equal(loss, outputs.loss) and torch.equal(logits, outputs.logits)
+        embeds = model.get_input_embeddings()(ids)
+        assert torch.equal(model(inputs_embeds=embeds, attention_mask=mask).logits, logits)
+        with pytest.raises(ValueError, match="either input_ids or inputs_embeds"):
+            model(ids, inputs_embeds=embeds)
+        with pytest.raises(ValueError, match="either input_ids or inputs_embeds"):
+            model()
+
+
+class TestPadding:
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    @settings(max_examples=25, deadline=None)
+    @given(
+        texts=st.lists(st.lists(st.integers(1, VOCABULARY - 1), max_size=6), min_size=1, max_size=5), data=st.data()
+    )
+    def test_logits_depend_on_the_text_alone(self, pooling: str, texts: list[list[int]], data: st.DataObject) -> None:
+        """However far, on whichever side, or in the middle: padding and batch-mates change nothing."""
+        model = make_model(pooling=pooling)
+        length = max(len(text) for text in texts) + data.draw(st.integers(0, 3))
+        ids = torch.zeros(len(texts), length, dtype=torch.long)
+        mask = torch.zeros(len(texts), length, dtype=torch.long)
+        for row, text in enumerate(texts):
+            places = sorted(data.draw(st.permutations(range(length)))[: len(text)])
+            ids[row, places] = torch.tensor(text, dtype=torch.long)
+            mask[row, places] = 1
+        together = model(ids, mask).logits
+        for row, text in enumerate(texts):
+            alone = model(torch.tensor([text], dtype=torch.long)).logits[0]
+            assert torch.allclose(together[row], alone, atol=1e-6)
+
+    def test_without_a_mask_padding_ids_are_padding(self) -> None:
+        model = make_model()
+        for right in (True, False):
+            ids, mask = make_batch(right=right)
+            assert torch.equal(model(ids).logits, model(ids, mask).logits)
+
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    def test_a_text_without_tokens_has_an_answer(self, pooling: str) -> None:
+        model = make_model(pooling=pooling)
+        expected = model.classifier.bias
+        assert torch.allclose(model(torch.empty(2, 0, dtype=torch.long)).logits, expected)
+        assert torch.allclose(model(torch.zeros(2, 5, dtype=torch.long)).logits, expected)
+        ids, mask = make_batch()
+        ids[3] = mask[3] = 0
+        assert torch.allclose(model(ids, mask).logits[3], expected)
+        model.train()
+        model(ids, mask, labels=torch.zeros(BATCH, dtype=torch.long)).loss.backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+    def test_ten_thousand_words(self) -> None:
+        assert make_model()(torch.full((1, 10_000), 5)).logits.isfinite().all()
+
+
+class TestLosses:
+    @pytest.mark.parametrize(
+        ("labels", "num_labels", "problem_type", "expected"),
+        [
+            (torch.arange(BATCH) % 3, 3, "single_label_classification", nn.functional.cross_entropy),
+            (torch.ones(BATCH, 3), 3, "multi_label_classification", nn.functional.binary_cross_entropy_with_logits),
+            (torch.linspace(-1, 1, BATCH), 1, "regression", lambda x, y: nn.functional.mse_loss(x[:, 0], y)),
+        ],
+    )
+    @pytest.mark.parametrize("named", [True, False])
+    def test_loss(self, labels: torch.Tensor, num_labels: int, problem_type: str, expected: Any, named: bool) -> None:
+        model = make_model(num_labels=num_labels, problem_type=problem_type if named else None)
+        ids, mask = make_batch()
+        outputs = model(ids, mask, labels=labels)
+        assert outputs.logits.shape == (BATCH, num_labels)
+        assert torch.allclose(outputs.loss, expected(outputs.logits, labels))
+        assert model.config.problem_type == problem_type
+
+    def test_regression_to_several_values_must_be_named(self) -> None:
+        model = make_model(problem_type="regression")
+        outputs = model(*make_batch(), labels=torch.ones(BATCH, 3))
+        assert torch.allclose(outputs.loss, nn.functional.mse_loss(outputs.logits, torch.ones(BATCH, 3)))
+
+
+class TestInitialWeights:
+    def test_every_weight(self) -> None:
+        model = make_model(hidden_size=64, embedding_dim=32, pooling="attention")
+        embedding = model.get_input_embeddings().weight
+        assert not embedding[0].any()
+        assert embedding[1:].std() == pytest.approx(0.1, rel=0.1)
+        for name, parameter in model.glove_bilstm.lstm.named_parameters():
+            gates = parameter.detach().chunk(4)
+            for position, gate in enumerate(gates):
+                if name.startswith("weight_hh"):
+                    assert torch.allclose(gate @ gate.T, torch.eye(64), atol=1e-5)
+                elif name.startswith("weight_ih"):
+                    bound = (6 / sum(gate.shape)) ** 0.5
+                    assert 0.9 * bound < gate.abs().max() <= bound
+                else:
+                    assert (gate == float(name.startswith("bias_ih") and position == 1)).all()
+        assert not model.pooler.projection.bias.any()
+
+    def test_a_missing_tensor_alone_is_made_anew(self, tmp_path: Path) -> None:
+        """Loading an incomplete checkpoint leaves what was loaded untouched."""
+        model = make_model(freeze_embeddings=False)
+        state = {name: tensor + 1 for name, tensor in model.state_dict().items()}
+        missing = ["glove_bilstm.lstm.bias_ih_l0", "glove_bilstm.lstm.weight_hh_l1_reverse", "classifier.weight"]
+        for name in missing:
+            del state[name]
+        loaded = GloveBiLSTMForSequenceClassification.from_pretrained(None, config=model.config, state_dict=state)
+        for name, tensor in loaded.state_dict().items():
+            assert name in missing or torch.equal(tensor, state[name]), name
+        assert loaded.state_dict()[missing[0]][6:12].eq(1).all()
+        gate = loaded.state_dict()[missing[1]][:6]
+        assert torch.allclose(gate @ gate.T, torch.eye(6), atol=1e-5)
+
+
+class TestEmbedding:
+    def test_set_word_vectors_copies_bit_by_bit(self) -> None:
+        model = make_model()
+        matrix = torch.randn(VOCABULARY, 5)
+        matrix[0] = 0
+        model.set_word_vectors(matrix)
+        assert torch.equal(model.get_input_embeddings().weight, matrix)
+        with pytest.raises(ValueError, match=r"\[99, 4\], the embedding \[99, 5\]"):
+            model.set_word_vectors(matrix[:, :4])
+        with pytest.raises(ValueError, match="Row 0 .* must be zero"):
+            model.set_word_vectors(matrix + 1)
+
+    @pytest.mark.parametrize("frozen", [True, False])
+    def test_frozen_holds_through_everything(self, frozen: bool, tmp_path: Path) -> None:
+        model = make_model(freeze_embeddings=not frozen)
+        model.set_frozen(frozen)
+        model.save_pretrained(tmp_path)
+        kinds = [GloveBiLSTMForSequenceClassification, GloveBiLSTMModel, AutoModel, AutoModelForSequenceClassification]
+        models = [model, *(kind.from_pretrained(tmp_path) for kind in kinds)]
+        models.append(AutoModel.from_config(AutoConfig.from_pretrained(tmp_path)))
+        for one in models:
+            assert one.get_input_embeddings().weight.requires_grad is not frozen
+            one.resize_token_embeddings(VOCABULARY + 8)
+            assert one.get_input_embeddings().weight.requires_grad is not frozen
+        trainable = model.num_parameters(only_trainable=True)
+        assert trainable == model.num_parameters() - frozen * (VOCABULARY + 8) * 5
+
+    def test_frozen_computes_no_gradient_and_padding_never_gets_one(self) -> None:
+        ids, mask = make_batch()
+        for frozen in (True, False):
+            model = make_model(freeze_embeddings=frozen).train()
+            model(ids, mask, labels=torch.zeros(BATCH, dtype=torch.long)).loss.backward()
+            gradient = model.get_input_embeddings().weight.grad
+            if frozen:
+                assert gradient is None
+            else:
+                assert gradient[2:].any() and not gradient[0].any()
+
+    def test_row_zero_stays_zero(self, tmp_path: Path) -> None:
+        model = make_model(freeze_embeddings=False).train()
+        ids, mask = make_batch()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.3)
+        for _ in range(3):
+            # The mask calls padding a token, which is what an unmasked batch would do.
+            model(ids, torch.ones_like(mask), labels=torch.zeros(BATCH, dtype=torch.long)).loss.backward()
+            optimizer.step()
+        for size in (VOCABULARY + 8, VOCABULARY - 8):
+            model.resize_token_embeddings(size)
+            assert not model.get_input_embeddings().weight[0].any()
+        model.save_pretrained(tmp_path)
+        loaded = GloveBiLSTMModel.from_pretrained(tmp_path)
+        assert not loaded.get_input_embeddings().weight[0].any()
+        assert loaded.get_input_embeddings().padding_idx == 0
+        assert loaded.config.vocab_size == VOCABULARY - 8
+
+    def test_get_and_set_input_embeddings(self) -> None:
+        for model in (make_model(), make_model().glove_bilstm):
+            other = nn.Embedding(7, 5, padding_idx=0)
+            model.set_input_embeddings(other)
+            assert model.get_input_embeddings() is other
+
+
+class TestConfig:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"hidden_size": 0}, "hidden_size must be at least 1"),
+            ({"embedding_dropout": 1.5}, "embedding_dropout must be between 0 and 1"),
+            ({"pooling": "first"}, "pooling"),
+            ({"vocab_size": "many"}, "vocab_size"),
+        ],
+    )
+    def test_nonsense_is_refused(self, changes: dict[str, Any], message: str) -> None:
+        with pytest.raises(Exception, match=message):
+            GloveBiLSTMConfig(**changes)
+
+    def test_round_trip(self, tmp_path: Path) -> None:
+        config = GloveBiLSTMConfig(
+            vocab_size=99,
+            embedding_dropout=0,
+            id2label={0: "no", 1: "yes"},
+            label2id={"no": 0, "yes": 1},
+            word_vectors={"name": "glove.6B.50d", "dim": 50},
+        )
+        config.save_pretrained(tmp_path)
+        loaded = AutoConfig.from_pretrained(tmp_path)
+        assert type(loaded) is GloveBiLSTMConfig
+        assert loaded.to_diff_dict() == config.to_diff_dict()
+        assert set(loaded.auto_map) == {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
+
+
+class TestSaving:
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    def test_reloaded_logits_are_bit_equal(self, pooling: str, tmp_path: Path) -> None:
+        model = make_model(pooling=pooling)
+        model.save_pretrained(tmp_path)
+        assert sorted(file.name for file in tmp_path.iterdir()) == [
+            "config.json",
+            "configuration_glove_bilstm.py",
+            "model.safetensors",
+            "modeling_glove_bilstm.py",
+        ]
+        ids, mask = make_batch()
+        loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+        assert torch.equal(loaded(ids, mask).logits, model(ids, mask).logits)
+
+    @pytest.mark.parametrize(("dtype", "pooling"), list(itertools.product([torch.bfloat16, torch.float16], POOLINGS)))
+    def test_half_precision(self, dtype: torch.dtype, pooling: str, tmp_path: Path) -> None:
+        model = make_model(pooling=pooling)
+        model.save_pretrained(tmp_path)
+        loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=dtype)
+        ids, mask = make_batch()
+        ids[3] = mask[3] = 0
+        logits = loaded(ids, mask).logits
+        assert logits.dtype == dtype
+        assert torch.allclose(logits.float(), model(ids, mask).logits, atol=0.1)

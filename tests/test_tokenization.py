@@ -1,0 +1,120 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from glove_bilstm import build_tokenizer, build_vocabulary
+from glove_bilstm.tokenization.profiles import find_profile
+from glove_bilstm.tokenization.vocabulary import count_words
+
+
+def split(text: str) -> list[str]:
+    profile = find_profile("glove")
+    normalized = profile.make_normalizer().normalize_str(text)
+    return [word for word, _ in profile.make_pre_tokenizer().pre_tokenize_str(normalized)]
+
+
+class TestGloveProfile:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("I don't think it's BAD.", "i do n't think it 's bad ."),
+            ("can't won't isn't ain't shouldn't've", "ca n't wo n't is n't ai n't should n't 've"),
+            ("we'll they're I'd've y'all", "we 'll they 're i 'd 've y'all"),
+            ("the dogs' bowl, the dog's bowl", "the dogs ' bowl , the dog 's bowl"),
+            ("do n't it 's", "do n't it 's"),
+            ("can’t you’ve ‘quoted’ “this”", "ca n't you 've ' quoted ' \" this \""),
+            ("don`t don´t", "do n't do n't"),
+            ("one—two – three 1990–95 re‑watch", "one -- two -- three 1990-95 re-watch"),
+            ("wait... well…  hm....", "wait ... well ... hm ... ."),
+            ("well-written 20-year-old o'clock rock'n'roll", "well-written 20-year-old o'clock rock'n'roll"),
+            ("3.5/10, 1,000 at 7:30 in the 1990s: $5 or 50%!", "3.5/10 , 1,000 at 7:30 in the 1990s : $ 5 or 50 % !"),
+            ("and/or (really) [sic] #tag @me snake_case", "and / or ( really ) [ sic ] # tag @ me snake _ case"),
+            ("U.S. at 5 p.m. by Mr. Smith vs. Dr. No.", "u.s. at 5 p.m. by mr. smith vs. dr. no ."),
+            ("writer\\/director -lrb- 1 -rrb- `` hi ''", "writer / director ( 1 ) `` hi ''"),
+            ("good<br /><br/>bad", "good bad"),
+            ("naïve cafe\u0301 İstanbul", "naïve café i\u0307stanbul"),
+            ("zero\u200bwidth \ufeffstart\ttab\nline", "zerowidth start tab line"),
+            ("so good!!! 😀👍", "so good ! ! ! 😀 👍"),
+            (" \t\n", ""),
+        ],
+    )
+    def test_words(self, text: str, words: str) -> None:
+        assert split(text) == words.split()
+
+    def test_profile_names_are_checked(self) -> None:
+        with pytest.raises(ValueError, match="no tokenization profile 'glov'; there are: glove"):
+            build_tokenizer(["a"], profile="glov")
+
+
+class TestOffsets:
+    TEXT = "I don’t—really: “it’s” 3.5/10… Naïve, U.S. well-made!"
+
+    def test_offsets_give_back_the_text_of_each_word(self) -> None:
+        encoded = build_tokenizer(["a"])(self.TEXT, return_offsets_mapping=True)
+        spans = [self.TEXT[start:end] for start, end in encoded["offset_mapping"]]
+        expected = "I do n’t — really : “ it ’s ” 3.5/10 … Naïve , U.S. well-made !"
+        assert spans == expected.split()
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.text(
+            st.characters(exclude_categories=["Cs", "Mn", "Mc", "Me", "Cf", "Cc"], max_codepoint=0x2FFF), max_size=40
+        )
+    )
+    def test_every_visible_character_is_in_exactly_one_word(self, text: str) -> None:
+        tokenizer = build_tokenizer(["a"])
+        if any(form in text.lower() for form in ("<br", "-lrb-", "-rrb-", "\\/", "<pad>", "<unk>")):
+            return  # these shorten the text on purpose
+        offsets = tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+        covered = [position for start, end in offsets for position in range(start, end)]
+        assert covered == sorted(set(covered))
+        assert [text[position] for position in covered] == [char for char in text if not char.isspace()]
+
+
+class TestVocabulary:
+    def test_order_is_by_frequency_then_alphabet(self) -> None:
+        assert build_vocabulary(["b a b c", "c d B"]) == ["b", "c", "a", "d"]
+
+    def test_options(self) -> None:
+        texts = ["b b b a a c"]
+        assert build_vocabulary(texts, min_frequency=2) == ["b", "a"]
+        assert build_vocabulary(texts, max_size=1) == ["b"]
+        assert build_vocabulary(texts, max_size=2, extra_words=["z", "a", "c"]) == ["b", "a", "z", "c"]
+        assert build_vocabulary(Counter({"x": 1, "y": 2})) == ["y", "x"]
+
+    def test_texts_may_be_a_generator(self) -> None:
+        assert count_words(text for text in ["It's", "it"]) == {"it": 2, "'s": 1}
+
+
+class TestTokenizer:
+    def test_ids_are_positions_in_the_vocabulary(self) -> None:
+        tokenizer = build_tokenizer(["the", "film", "n't"])
+        assert tokenizer.get_vocab() == {"<pad>": 0, "<unk>": 1, "the": 2, "film": 3, "n't": 4}
+        assert tokenizer("The FILM doesn't")["input_ids"] == [2, 3, 1, 4]
+        assert (tokenizer.pad_token_id, tokenizer.unk_token_id) == (0, 1)
+
+    def test_special_tokens_may_be_there_already(self) -> None:
+        assert build_tokenizer(["<pad>", "<unk>", "a"]).get_vocab() == build_tokenizer(["a"]).get_vocab()
+
+    def test_gives_ids_and_mask_and_nothing_else(self) -> None:
+        tokenizer = build_tokenizer(["a", "b"])
+        encoded = tokenizer(["a b a", "", "b"], padding=True, return_tensors="pt")
+        assert set(encoded) == {"input_ids", "attention_mask"}
+        assert encoded["input_ids"].tolist() == [[2, 3, 2], [0, 0, 0], [3, 0, 0]]
+        assert encoded["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 0], [1, 0, 0]]
+
+    def test_saved_it_loads_with_plain_auto_tokenizer(self, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(["the", "film", "n't", "“"])
+        tokenizer.save_pretrained(tmp_path)
+        assert '"tokenizer_class": "PreTrainedTokenizerFast"' in (tmp_path / "tokenizer_config.json").read_text()
+        assert not list(tmp_path.glob("*.py"))
+        loaded = AutoTokenizer.from_pretrained(tmp_path)
+        text = TestOffsets.TEXT
+        assert dict(loaded(text, return_offsets_mapping=True)) == dict(tokenizer(text, return_offsets_mapping=True))
+        # and once more, saved by the class that it was loaded as
+        loaded.save_pretrained(tmp_path / "again")
+        assert AutoTokenizer.from_pretrained(tmp_path / "again")(text) == tokenizer(text)
