@@ -19,7 +19,7 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
 
     Args:
         result: The run.
-        model_id: What to load it by: a folder's path or a Hub id.
+        model_id: What to load it by: the folder's name (never its path, which is nobody's business) or a Hub id.
     """
     data, _, training = result.arguments
     config = result.model.config
@@ -70,7 +70,7 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         strategy={"frozen": "frozen: its vectors are those of the file", "finetune": "trained along from the start"}[
             training.embedding_strategy
         ],
-        arguments=training,
+        arguments=training.to_dict(),
         steps=f"{result.steps:,}",
         architecture={
             name: getattr(config, name)

@@ -24,7 +24,7 @@ def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
     try:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
-        make_card(result, str(output_dir)).save(staging / "README.md")
+        make_card(result, output_dir.resolve().name).save(staging / "README.md")
         write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
         write_json(staging / "all_results.json", result.metrics)
         for file in sorted(staging.iterdir(), key=lambda file: file.name == "config.json"):

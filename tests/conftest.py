@@ -1,6 +1,5 @@
 """What the tests share: everything is made here, tiny and odd-sized, and nothing is fetched."""
 
-import json
 
 # Set before any Hugging Face library is imported: the tests must not depend on a network.
 import os
@@ -10,8 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import TINY, write_jsonl
+
+from glove_bilstm.scripts.main import main
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # the models are tiny, and the tests run side by side
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 
 
@@ -68,16 +71,19 @@ def make_rows() -> Callable[[int, int], list[dict[str, str]]]:
     return make
 
 
-def write_jsonl(file: Path, rows: list[dict]) -> Path:
-    """Write rows as JSON lines."""
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return file
-
-
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory, make_rows: Callable) -> Path:
     """A folder with train.jsonl (97 rows), validation.jsonl (31) and test.jsonl (29)."""
     folder = tmp_path_factory.mktemp("dataset")
     for seed, (split, count) in enumerate({"train": 97, "validation": 31, "test": 29}.items()):
         write_jsonl(folder / f"{split}.jsonl", make_rows(count, seed))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vectors_file: Path) -> Path:
+    """A folder with a model that the command trained."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    arguments = ["--dataset", dataset_folder, "--vectors", vectors_file, "--output_dir", folder, *TINY]
+    assert main(["train", *map(str, arguments)]) == 0
     return folder

@@ -1,5 +1,6 @@
 """Metrics of a classifier, as an `evaluate` metric that needs no network."""
 
+import warnings
 from typing import Any, cast
 
 import datasets
@@ -40,8 +41,11 @@ class ClassificationMetrics(evaluate.Metric):
         figures = {
             "accuracy": float(accuracy_score(references, predictions)),
             "f1": float(np.mean(f1)),
-            "matthews_correlation": float(matthews_corrcoef(references, predictions)),
         }
+        with warnings.catch_warnings():
+            # With one class alone the coefficient is 0 by definition; scikit-learn warns of its confusion matrix.
+            warnings.filterwarnings("ignore", "A single label was found", UserWarning)
+            figures["matthews_correlation"] = float(matthews_corrcoef(references, predictions))
         for position, label in enumerate(self.labels):
             figures[f"precision_{label}"] = float(precision[position])
             figures[f"recall_{label}"] = float(recall[position])

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassError
 from transformers import TokenizersBackend, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
@@ -92,20 +93,23 @@ def train_classifier(
     logger.info(f"Data set {data.name}: {sizes}; labels: {', '.join(data.labels)}")
 
     tokenizer, matrix, coverage, provenance = _vocabulary_and_vectors(data, model_arguments, training_arguments.seed)
-    config = GloveBiLSTMConfig(
-        vocab_size=matrix.shape[0],
-        embedding_dim=matrix.shape[1],
-        hidden_size=model_arguments.hidden_size,
-        num_hidden_layers=model_arguments.num_hidden_layers,
-        pooling=model_arguments.pooling,
-        embedding_dropout=model_arguments.embedding_dropout,
-        lstm_dropout=model_arguments.lstm_dropout,
-        classifier_dropout=model_arguments.classifier_dropout,
-        id2label=dict(enumerate(data.labels)),
-        label2id={label: position for position, label in enumerate(data.labels)},
-        problem_type="single_label_classification",
-        word_vectors=provenance,
-    )
+    try:
+        config = GloveBiLSTMConfig(
+            vocab_size=matrix.shape[0],
+            embedding_dim=matrix.shape[1],
+            hidden_size=model_arguments.hidden_size,
+            num_hidden_layers=model_arguments.num_hidden_layers,
+            pooling=model_arguments.pooling,
+            embedding_dropout=model_arguments.embedding_dropout,
+            lstm_dropout=model_arguments.lstm_dropout,
+            classifier_dropout=model_arguments.classifier_dropout,
+            id2label=dict(enumerate(data.labels)),
+            label2id={label: position for position, label in enumerate(data.labels)},
+            problem_type="single_label_classification",
+            word_vectors=provenance,
+        )
+    except StrictDataclassError as error:
+        raise InputError(str(error.__cause__)) from error
     if checkpoint is not None:
         _check_same_model(checkpoint, config)
     set_seed(training_arguments.seed)

@@ -1,0 +1,25 @@
+"""Small things that several test files do."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+TINY = ["--hidden_size", "6", "--num_train_epochs", "2", "--learning_rate", "0.02", "--use_cpu", "True"]
+"""Flags of `glove-bilstm train` with which it takes a second."""
+
+
+def write_jsonl(file: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows as JSON lines."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new process."""
+    # No standard input: a question that should not be asked fails at once.
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL, **options,
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""What can't be trained on: each is a sentence that names file, row and remedy; nothing is left behind."""
+
+from pathlib import Path
+
+import pytest
+from helpers import write_jsonl as write
+
+from glove_bilstm.scripts.main import main
+
+
+class TestBadTrainingInput:
+    """Each is a sentence that names the file, the row and the remedy; the status isn't 0, and nothing is left."""
+
+    GOOD = [{"text": f"good {n}", "label": n % 2} for n in range(20)]
+
+    @pytest.mark.parametrize(
+        ("rows", "flags", "message"),
+        [
+            (GOOD, ["--label_column", "lable"], "has no column 'lable'; it has: text, label"),
+            (GOOD, ["--text_column", "body"], "has no column 'body'; it has: text, label"),
+            ([*GOOD, {"text": "", "label": 1}], [], "train.jsonl, row 21: 'text' is empty"),
+            ([*GOOD, {"text": " \t", "label": 1}], [], "train.jsonl, row 21: 'text' is empty"),
+            ([*GOOD, {"text": None, "label": 1}], [], "train.jsonl, row 21: 'text' is empty"),
+            ([*GOOD, {"text": 5, "label": 1}], [], "train.jsonl, row 21: 'text' holds 5, a int and not a text"),
+            ([*GOOD, {"text": "x", "label": None}], [], "train.jsonl, row 21: 'label' holds None"),
+            ([*GOOD, {"text": "x", "label": 0.5}], [], "train.jsonl, row 21: 'label' holds 0.5"),
+            ([{"text": "x", "label": ["a", "b"]}] * 9, [], "row 1: 'label' holds ['a', 'b'], which isn't one class"),
+            ([{"text": f"t{n}", "label": "a"} for n in range(20)], [], "every label in column 'label' is 'a'"),
+            (GOOD[:3], [], "3 training rows are too few"),
+        ],
+    )
+    def test_rows(
+        self,
+        rows: list[dict],
+        flags: list[str],
+        message: str,
+        tmp_path: Path,
+        vectors_file: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        write(tmp_path / "data" / "train.jsonl", rows)
+        out = tmp_path / "out"
+        arguments = ["--dataset", tmp_path / "data", "--vectors", vectors_file, "--output_dir", out, *flags]
+        assert main(["train", *map(str, arguments)]) == 1
+        error = capsys.readouterr().err
+        assert message in error and "Traceback" not in error
+        assert not out.exists()
+
+    def test_labels_that_differ_between_splits(
+        self, tmp_path: Path, vectors_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write(tmp_path / "train.jsonl", self.GOOD)
+        write(tmp_path / "test.jsonl", [{"text": "a", "label": 1}, {"text": "b", "label": 7}])
+        arguments = ["--dataset", tmp_path, "--vectors", vectors_file, "--output_dir", tmp_path / "out"]
+        assert main(["train", *map(str, arguments)]) == 1
+        assert "test.jsonl, row 2: the label '7' doesn't occur in the training split" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("train.jsonl", b'{"text": "a", "label": 1}\nnonsense\n', "can't be read as a data set"),
+            ("train.csv", b"", "can't be read as a data set"),
+            ("data.xlsx", b"PK", "ends in none of .csv, .tsv, .json, .jsonl, .parquet"),
+        ],
+    )
+    def test_files(
+        self,
+        name: str,
+        content: bytes,
+        message: str,
+        tmp_path: Path,
+        vectors_file: Path,
+        capsys: pytest.CaptureFixture,
+    ) -> None:
+        (tmp_path / name).write_bytes(content)
+        arguments = ["--dataset", tmp_path / name, "--vectors", vectors_file, "--output_dir", tmp_path / "out"]
+        assert main(["train", *map(str, arguments)]) == 1
+        error = capsys.readouterr().err
+        assert message in error and name in error
+
+    def test_missing_files(
+        self, dataset_folder: Path, vectors_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        out = str(tmp_path / "out")
+        nothing = str(tmp_path / "nothing.csv")
+        assert main(["train", "--dataset", nothing, "--vectors", str(vectors_file), "--output_dir", out]) == 1
+        assert f"There is no file or folder {nothing}" in capsys.readouterr().err
+        assert main(["train", "--dataset", str(dataset_folder), "--vectors", nothing, "--output_dir", out]) == 1
+        assert f"There is no vectors file {nothing}" in capsys.readouterr().err
+        assert main(["train", "--dataset", "no_such_set", "--vectors", str(vectors_file), "--output_dir", out]) == 1
+        assert "the Hub, where a data set of that name might be, can't be reached" in capsys.readouterr().err
+
+    def test_debug_shows_the_traceback(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="There is no file or folder"):
+            main(["train", "--dataset", "./nothing", "--output_dir", str(tmp_path / "out"), "--debug"])
+
+    def test_unknown_flag_and_bad_value(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = str(tmp_path / "out")
+        assert main(["train", "--output_dir", out, "--lerning_rate", "1"]) == 1
+        assert "--lerning_rate" in capsys.readouterr().err
+        assert main(["train", "--output_dir", out, "--hidden_size", "0"]) == 1
+        assert "hidden_size must be at least 1" in capsys.readouterr().err

@@ -1,0 +1,204 @@
+"""The commands, as a user types them."""
+
+import gzip
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from helpers import TINY, run
+from helpers import write_jsonl as write
+
+from glove_bilstm.scripts.main import VERBS, main
+
+ROOT = Path(__file__).parent.parent
+
+
+class TestHelp:
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_every_verb_explains_itself(self, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as stop:
+            main([verb, "--help"])
+        assert stop.value.code == 0
+        assert f"usage: glove-bilstm {verb}" in capsys.readouterr().out
+
+    def test_help_loads_nothing_heavy(self) -> None:
+        code = (
+            "import sys; from glove_bilstm.scripts.main import main, VERBS\n"
+            "main(['--help'])\n"
+            "for verb in VERBS:\n"
+            "    try: main([verb, '--help'])\n"
+            "    except SystemExit: pass\n"
+            "assert not {'torch', 'transformers', 'numpy', 'datasets'} & set(sys.modules)"
+        )
+        done = run(sys.executable, "-W", "error", "-c", code)
+        assert done.returncode == 0, done.stderr
+        assert all(verb in done.stdout for verb in VERBS)
+
+    def test_unknown_verb(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["tarin"]) == 2
+        assert "There is no verb 'tarin'" in capsys.readouterr().err
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out.strip() == "0.1.0"
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_a_script_is_the_same_as_its_verb(self, verb: str) -> None:
+        done = run(sys.executable, ROOT / "scripts" / f"{VERBS[verb][0]}.py", "--help")
+        assert done.returncode == 0 and f"usage: glove-bilstm {verb}" in done.stdout
+
+
+class TestEvaluate:
+    def test_prints_a_table_and_writes_json(
+        self, model: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        output = tmp_path / "figures.json"
+        assert (
+            main(["evaluate", "--model", str(model), "--dataset", str(dataset_folder), "--output", str(output)]) == 0
+        )
+        expected = json.loads((model / "all_results.json").read_text())
+        figures = json.loads(output.read_text())
+        assert figures["test_accuracy"] == pytest.approx(expected["test_accuracy"])
+        out = capsys.readouterr().out
+        assert "29 texts of split 'test'" in out and f"{figures['test_f1']:.4f}" in out and "test: pos" in out
+
+    def test_another_split_and_a_file(self, model: Path, dataset_folder: Path, capsys: pytest.CaptureFixture) -> None:
+        assert (
+            main(["evaluate", "--model", str(model), "--dataset", str(dataset_folder), "--split", "validation"]) == 0
+        )
+        assert main(["evaluate", "--model", str(model), "--dataset", str(dataset_folder / "test.jsonl")]) == 0
+        out = capsys.readouterr().out
+        assert "31 texts of split 'validation'" in out and "29 texts of split 'train'" in out
+
+    def test_a_label_the_model_does_not_know(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        file = write(tmp_path / "test.jsonl", [{"text": "good", "label": "pos"}, {"text": "so", "label": "meh"}])
+        assert main(["evaluate", "--model", str(model), "--dataset", str(file)]) == 1
+        error = capsys.readouterr().err
+        assert "test.jsonl, row 2: the model doesn't know the label 'meh'; it knows: neg, pos" in error
+
+    def test_an_empty_text_has_a_prediction(self, model: Path, tmp_path: Path) -> None:
+        file = write(tmp_path / "test.jsonl", [{"text": "", "label": "pos"}, {"text": "good", "label": "pos"}])
+        assert main(["evaluate", "--model", str(model), "--dataset", str(file)]) == 0
+
+
+class TestPredict:
+    def test_texts_as_arguments(self, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["predict", "--model", str(model), "a superb film", "", "dull, weak and awful"]) == 0
+        header, _, *rows = capsys.readouterr().out.splitlines()
+        assert header.split() == ["text", "label", "score"]
+        assert [row.split()[-2] for row in rows][::2] == ["pos", "neg"]
+
+    @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
+    def test_files(self, model: Path, tmp_path: Path, ending: str) -> None:
+        texts = ["a superb film", "", "x\u2028y\u0085 awful", 'with "quotes", commas', "naïve good 😀"] * 30
+        source, target = tmp_path / f"in.{ending}", tmp_path / f"out.{ending}"
+        if ending == "txt":
+            source.write_text("\n".join(texts), encoding="utf-8")
+        elif ending == "csv":
+            pyarrow.csv.write_csv(pa.table({"id": range(len(texts)), "text": texts}), source)
+        elif ending == "jsonl":
+            write(source, [{"id": number, "text": text} for number, text in enumerate(texts)])
+        else:
+            pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), source)
+        arguments = ["--model", str(model), "--input", str(source), "--output", str(target), "--batch_size", "7"]
+        assert main(["predict", *arguments]) == 0
+        if ending == "txt":
+            predictions = target.read_text().splitlines()
+        else:
+            from datasets import load_dataset
+
+            builder = {"csv": "csv", "jsonl": "json", "parquet": "parquet"}[ending]
+            rows = load_dataset(builder, data_files=str(target), split="train")
+            assert rows.column_names == ["id", "text", "prediction", "score"]
+            assert [text or "" for text in rows["text"]] == texts and rows["id"][:] == list(range(len(texts)))
+            assert all(0.5 <= score <= 1 for score in rows["score"])
+            predictions = rows["prediction"][:]
+        assert len(predictions) == len(texts)
+        assert predictions[0] == "pos" and predictions[2] == "neg" and predictions[:5] * 30 == predictions
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("in.csv", "name,label\na,b\n", "row 1 has no column 'text'; it has: name, label"),
+            ("in.csv", 'text,n\n"open', "can't be read as csv"),
+            ("in.csv", "text,n\na\n", "more or fewer fields than the header"),
+            ("in.jsonl", '{"text": "a"}\nnonsense\n', "line 2 isn't JSON"),
+            ("in.jsonl", '{"text": "a"}\n{"text": 5}\n', "row 2: 'text' holds 5, which is no text"),
+            ("in.jsonl", '"a"\n', "line 1 isn't an object"),
+            ("in.parquet", "text\na\n", "can't be read as parquet"),
+            ("in.docx", "text\na\n", "ends in none of .txt, .csv, .jsonl, .parquet"),
+        ],
+    )
+    def test_bad_files_leave_nothing_behind(
+        self, model: Path, tmp_path: Path, name: str, content: str, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / name).write_text(content)
+        (tmp_path / "out.csv").write_text("what was there")
+        arguments = ["--model", str(model), "--input", str(tmp_path / name), "--output", str(tmp_path / "out.csv")]
+        assert main(["predict", *arguments]) == 1
+        error = capsys.readouterr().err
+        assert message in error and name in error and "Traceback" not in error
+        assert (tmp_path / "out.csv").read_text() == "what was there"
+        assert {file.name for file in tmp_path.iterdir()} == {name, "out.csv"}
+
+    def test_missing_things(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        here = str(tmp_path / "in.txt")
+        assert main(["predict", "--model", str(model), "--input", here, "--output", str(tmp_path / "o.csv")]) == 1
+        assert f"There is no file {here}" in capsys.readouterr().err
+        (tmp_path / "in.txt").write_text("a")
+        nowhere = str(tmp_path / "nowhere" / "o.csv")
+        assert main(["predict", "--model", str(model), "--input", here, "--output", nowhere]) == 1
+        assert "There is no folder" in capsys.readouterr().err
+        assert main(["predict", "--model", str(tmp_path), "a"]) == 1
+        assert "holds no model: it has no config.json" in capsys.readouterr().err
+        assert main(["predict", "--model", str(tmp_path / "none"), "a"]) == 1
+        assert "There is no model to load at" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main(["predict", "--model", str(model)])
+        assert "give either texts or --input" in capsys.readouterr().err
+
+
+class TestCoverage:
+    def test_table_and_json(
+        self, dataset_folder: Path, vectors_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write(tmp_path / "data" / "train.jsonl", [{"text": "A good good zebra"}, {"text": "zebra okapi"}])
+        output = tmp_path / "c.json"
+        data = str(tmp_path / "data")
+        assert main(["coverage", "--dataset", data, "--vectors", str(vectors_file), "--output", str(output)]) == 0
+        out = capsys.readouterr().out
+        assert "2 of 4" in out and "50.0%" in out and "zebra (2), okapi (1)" in out
+        assert json.loads(output.read_text())["train"]["token_share"] == 0.5
+
+
+class TestFormats:
+    @pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "jsonl.gz", "string labels", "dashes"])
+    def test_what_train_reads(self, form: str, tmp_path: Path, make_rows: Callable, vectors_file: Path) -> None:
+        rows = make_rows(60, 1)
+        flags: list[str] = []
+        file = tmp_path / f"mine.{form}"
+        columns = {name: [row[name] for row in rows] for name in ("text", "label")}
+        if form in ("csv", "tsv"):
+            mark = {"csv": ",", "tsv": "\t"}[form]
+            file.write_text(
+                "".join(f'"{a}"{mark}{b}\n' for a, b in [("text", "label"), *zip(*columns.values(), strict=True)])
+            )
+        elif form == "parquet":
+            pq.write_table(pa.table({"body": columns["text"], "label": columns["label"]}), file)
+            flags = ["--text_column", "body"]
+        elif form == "jsonl.gz":
+            file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+        else:
+            file = write(tmp_path / "mine.jsonl", rows)
+            flags = ["--embedding-strategy", "finetune", "--lr-scheduler-type=constant"] if form == "dashes" else []
+        arguments = ["--dataset", file, "--vectors", vectors_file, "--output-dir", tmp_path / "out", *TINY, *flags]
+        assert main(["train", *map(str, arguments)]) == 0
+        config = json.loads((tmp_path / "out" / "config.json").read_text())
+        assert config["id2label"] == {"0": "neg", "1": "pos"}
+        results = json.loads((tmp_path / "out" / "all_results.json").read_text())
+        assert "eval_accuracy" in results and "test_accuracy" not in results

@@ -1,0 +1,343 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from sklearn.metrics import classification_report
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    Trainer,
+    TrainingArguments,
+    pipeline,
+    set_seed,
+)
+
+from glove_bilstm import (
+    GloveBiLSTMConfig,
+    GloveBiLSTMForSequenceClassification,
+    GloveBiLSTMTrainer,
+    GloveBiLSTMTrainingArguments,
+    load_vectors,
+)
+from glove_bilstm.hub.folder import write_model_folder
+from glove_bilstm.inference.bulk import classify_texts, evaluate_texts
+from glove_bilstm.training.arguments import DataArguments, ModelArguments
+from glove_bilstm.training.metrics import ClassificationMetrics
+from glove_bilstm.training.run import TrainingResult, train_classifier
+from glove_bilstm.training.trainer import LengthGroupedSampler, find_incomplete_checkpoints, find_last_checkpoint
+
+
+def train(
+    output_dir: Path, dataset: Path, vectors: Path, overwrite: bool = False, pooling: Any = "last", **changes: Any
+) -> TrainingResult:
+    """A run on the tiny data: a second or so."""
+    arguments = GloveBiLSTMTrainingArguments(
+        **{
+            "output_dir": str(output_dir),
+            "num_train_epochs": 3,
+            "per_device_train_batch_size": 13,
+            "learning_rate": 0.02,
+            "use_cpu": True,
+            "disable_tqdm": True,
+            **changes,
+        }
+    )
+    model = ModelArguments(vectors=vectors, hidden_size=6, pooling=pooling, embedding_dropout=0.1)
+    return train_classifier(DataArguments(dataset=dataset), model, arguments, overwrite)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vectors_file: Path
+) -> tuple[TrainingResult, Path]:
+    """A model trained and saved once, for the tests that only look at it."""
+    folder = tmp_path_factory.mktemp("trained")
+    result = train(folder, dataset_folder, vectors_file)
+    write_model_folder(result, folder)
+    return result, folder
+
+
+class TestRun:
+    def test_learns_and_measures(self, trained: tuple[TrainingResult, Path]) -> None:
+        result, _ = trained
+        assert result.metrics["eval_accuracy"] > 0.9 and result.metrics["test_accuracy"] > 0.9
+        assert set(result.figures) == {"validation", "test"}
+        assert result.figures["test"]["accuracy"] == result.metrics["test_accuracy"]
+
+    def test_folder_holds_what_it_should(self, trained: tuple[TrainingResult, Path]) -> None:
+        _, folder = trained
+        files = {file.name for file in folder.iterdir() if not file.name.startswith("checkpoint-")}
+        assert files == {
+            "README.md",
+            "all_results.json",
+            "config.json",
+            "configuration_glove_bilstm.py",
+            "coverage.json",
+            "model.safetensors",
+            "modeling_glove_bilstm.py",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        }
+        assert len(list(folder.glob("checkpoint-*"))) in (1, 2)  # the best, and the last where that is another
+
+    def test_config_tells_labels_and_provenance(
+        self, trained: tuple[TrainingResult, Path], vectors_file: Path
+    ) -> None:
+        config = GloveBiLSTMConfig.from_pretrained(trained[1])
+        assert config.id2label == {0: "neg", 1: "pos"} and config.label2id == {"neg": 0, "pos": 1}
+        assert config.problem_type == "single_label_classification"
+        assert config.word_vectors["name"] == "tiny.7d" and config.word_vectors["dim"] == 7
+        assert len(config.word_vectors["sha256"]) == 64
+        assert config.word_vectors["coverage"] == {"types": 1.0, "tokens": 1.0}
+
+    def test_frozen_rows_are_those_of_the_file(self, trained: tuple[TrainingResult, Path], vectors_file: Path) -> None:
+        weight = load_file(trained[1] / "model.safetensors")["glove_bilstm.embeddings.weight"]
+        vocabulary = AutoTokenizer.from_pretrained(trained[1]).get_vocab()
+        vectors = load_vectors(vectors_file)
+        known = [word for word in vocabulary if word in vectors and word != "<unk>"]
+        assert len(known) > 15
+        for word in known:
+            assert np.array_equal(weight[vocabulary[word]].numpy(), vectors[word])
+        assert not weight[0].any()
+
+    def test_finetuned_rows_move_and_padding_stays_zero(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path
+    ) -> None:
+        result = train(tmp_path, dataset_folder, vectors_file, embedding_strategy="finetune", weight_decay=0.3)
+        weight = result.model.get_input_embeddings().weight
+        assert not weight[0].any()
+        row = result.tokenizer.get_vocab()["good"]
+        assert not np.array_equal(weight[row].detach().numpy(), load_vectors(vectors_file)["good"])
+        assert not result.model.config.freeze_embeddings
+
+    def test_trained_model_answers_everywhere_the_same(self, trained: tuple[TrainingResult, Path]) -> None:
+        _, folder = trained
+        model = AutoModelForSequenceClassification.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        texts = ["a great film", "", "really awful acting , and dull", " \t", "unheard-of", "good " * 50]
+        expected = list(classify_texts(model, tokenizer, texts, batch_size=2))
+        answers = pipeline("text-classification", model=str(folder), device="cpu")(texts)
+        for answer, other in zip(answers, expected, strict=True):
+            assert answer["label"] == other["label"]
+            assert answer["score"] == pytest.approx(other["score"], abs=1e-5)
+        assert [answer["label"] for answer in answers][::2][:2] == ["pos", "neg"]
+
+    def test_all_results_and_coverage_and_card(self, trained: tuple[TrainingResult, Path]) -> None:
+        result, folder = trained
+        assert json.loads((folder / "all_results.json").read_text()) == result.metrics
+        coverage = json.loads((folder / "coverage.json").read_text())
+        assert set(coverage) == {"train", "validation", "test"} and coverage["test"]["token_share"] == 1.0
+        card = (folder / "README.md").read_text()
+        assert f"| accuracy | {result.metrics['eval_accuracy']:.4f} | {result.metrics['test_accuracy']:.4f} |" in card
+        assert result.model.config.word_vectors["sha256"] in card
+        assert "{{" not in card and "{%" not in card and str(folder.parent) not in card
+        assert "LINEAR" not in card
+
+    def test_same_seed_same_numbers(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        first, second, other = (
+            train(tmp_path / str(number), dataset_folder, vectors_file, seed=seed).model.state_dict()
+            for number, seed in enumerate((5, 5, 6))
+        )
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+    @pytest.mark.parametrize("strategy", ["frozen", "finetune"])
+    def test_interrupted_and_resumed_gives_the_same_numbers(
+        self, strategy: str, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Interrupted in the middle of an epoch, three steps after a checkpoint."""
+        options: dict[str, Any] = {
+            "embedding_strategy": strategy,
+            "eval_strategy": "steps",
+            "save_strategy": "steps",
+            "eval_steps": 3,
+            "save_steps": 3,
+            "load_best_model_at_end": False,
+        }
+        expected = train(tmp_path / "whole", dataset_folder, vectors_file, **options)
+        step = GloveBiLSTMTrainer.training_step
+        steps = 0
+
+        def interrupted(self: GloveBiLSTMTrainer, *args: Any, **kwargs: Any) -> torch.Tensor:
+            nonlocal steps
+            steps += 1
+            if steps == 14:
+                raise KeyboardInterrupt
+            return step(self, *args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(GloveBiLSTMTrainer, "training_step", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path / "cut", dataset_folder, vectors_file, **options)
+        last = find_last_checkpoint(tmp_path / "cut")
+        assert last is not None and last.name == "checkpoint-12"
+        AutoModelForSequenceClassification.from_pretrained(last)
+        resumed = train(tmp_path / "cut", dataset_folder, vectors_file, resume_from_checkpoint="last", **options)
+        for name, tensor in expected.model.state_dict().items():
+            assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+        assert resumed.metrics["test_loss"] == expected.metrics["test_loss"]
+
+    def test_the_best_checkpoint_is_kept(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        # So high a learning rate that the last epoch isn't the best one.
+        result = train(tmp_path, dataset_folder, vectors_file, learning_rate=0.3, num_train_epochs=5, seed=3)
+        state = json.loads((find_last_checkpoint(tmp_path) / "trainer_state.json").read_text())  # type: ignore[operator]
+        accuracies = [log["eval_accuracy"] for log in state["log_history"] if "eval_accuracy" in log]
+        assert result.metrics["eval_accuracy"] == max(accuracies) == state["best_metric"]
+
+    def test_stops_early(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        result = train(
+            tmp_path, dataset_folder, vectors_file, learning_rate=0.0, num_train_epochs=9, early_stopping_patience=2
+        )
+        assert result.metrics["epoch"] == 3
+
+    def test_folders_that_hold_something(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        result = train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1)
+        with pytest.raises(ValueError, match="holds an interrupted run .*--resume_from_checkpoint"):
+            train(tmp_path, dataset_folder, vectors_file)
+        write_model_folder(result, tmp_path)
+        with pytest.raises(ValueError, match="already holds a model.*--overwrite"):
+            train(tmp_path, dataset_folder, vectors_file)
+        (tmp_path / "checkpoint-999").mkdir()
+        train(tmp_path, dataset_folder, vectors_file, overwrite=True, num_train_epochs=1)
+        assert not (tmp_path / "checkpoint-999").exists()
+        with pytest.raises(ValueError, match="There is no checkpoint to resume from in"):
+            train(tmp_path / "new", dataset_folder, vectors_file, resume_from_checkpoint="last")
+        with pytest.raises(ValueError, match="hidden_size|pooling"):
+            train(tmp_path, dataset_folder, vectors_file, pooling="max", resume_from_checkpoint="last")
+
+    def test_half_written_checkpoints_are_told_apart(self, tmp_path: Path) -> None:
+        for name, complete in (("checkpoint-9", True), ("checkpoint-10", True), ("checkpoint-11", False)):
+            (tmp_path / name).mkdir()
+            if complete:
+                (tmp_path / name / "trainer_state.json").touch()
+        assert find_last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+        assert find_incomplete_checkpoints(tmp_path) == [tmp_path / "checkpoint-11"]
+
+    def test_a_failed_save_leaves_the_old_model(
+        self, trained: tuple[TrainingResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        result, folder = trained
+        write_model_folder(result, tmp_path)
+        before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+        def full_disk(*args: Any, **kwargs: Any) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr("glove_bilstm.hub.folder.make_card", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            write_model_folder(result, tmp_path)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+class TestPlainTrainer:
+    def test_works_on_the_model(self, tmp_path: Path, trained: tuple[TrainingResult, Path]) -> None:
+        """Gradient accumulation included: the loss stays a mean."""
+        result, _ = trained
+        rows = Dataset.from_list([{"input_ids": [2 + n % 5] * (n % 4), "labels": n % 2} for n in range(26)])
+        losses = []
+        for batch_size, accumulation in ((12, 1), (4, 3)):
+            set_seed(0)
+            config = result.model.config
+            model = GloveBiLSTMForSequenceClassification(
+                GloveBiLSTMConfig(
+                    vocab_size=config.vocab_size,
+                    embedding_dim=7,
+                    hidden_size=6,
+                    embedding_dropout=0.0,
+                    lstm_dropout=0.0,
+                    classifier_dropout=0.0,
+                    freeze_embeddings=False,
+                )
+            )
+            arguments = TrainingArguments(
+                output_dir=str(tmp_path),
+                max_steps=2,
+                per_device_train_batch_size=batch_size,
+                use_cpu=True,
+                gradient_accumulation_steps=accumulation,
+                logging_steps=1,
+                report_to="none",
+                save_strategy="no",
+                disable_tqdm=True,
+                dataloader_pin_memory=False,
+                dataloader_drop_last=True,
+            )
+            trainer = Trainer(model=model, args=arguments, train_dataset=rows, processing_class=result.tokenizer)
+            trainer.train()
+            losses.append([log["loss"] for log in trainer.state.log_history if "loss" in log])
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        assert losses[0][0] == pytest.approx(0.69, abs=0.1)
+
+
+class TestLengthGroupedSampler:
+    def test_is_a_permutation_grouped_by_length_and_repeatable(self) -> None:
+        lengths = np.random.default_rng(0).integers(0, 200, 999).tolist()
+        sampler = LengthGroupedSampler(lengths, batch_size=13, seed=1)
+        order = list(sampler)
+        assert sorted(order) == list(range(999)) and len(sampler) == 999
+        assert order == list(sampler)
+        sampler.set_epoch(1)
+        assert order != list(sampler)
+        spread = [np.ptp([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
+        assert np.mean(spread) < 10  # of 200
+        # and batches aren't ordered by length
+        means = [np.mean([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
+        assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
+
+    @pytest.mark.parametrize("count", [1, 12, 13, 14])
+    def test_few_rows(self, count: int) -> None:
+        assert sorted(LengthGroupedSampler([3] * count, 13, 0)) == list(range(count))
+
+
+class TestMetrics:
+    def test_against_scikit_learn(self) -> None:
+        generator = np.random.default_rng(0)
+        references, predictions = generator.integers(0, 3, (2, 99))
+        labels = ["x", "y", "z"]
+        figures = ClassificationMetrics(labels).compute(predictions=predictions, references=references)
+        report = classification_report(references, predictions, target_names=labels, output_dict=True)
+        assert figures["accuracy"] == pytest.approx(report["accuracy"])
+        assert figures["f1"] == pytest.approx(report["macro avg"]["f1-score"])
+        for label in labels:
+            for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+                assert figures[f"{ours}_{label}"] == pytest.approx(report[label][theirs])
+
+    def test_a_class_that_never_occurs(self) -> None:
+        figures = ClassificationMetrics(["x", "y", "z"]).compute(predictions=[0, 1], references=[0, 1])
+        assert figures["accuracy"] == 1.0 and figures["f1_z"] == 0.0
+
+    def test_is_an_evaluate_metric(self) -> None:
+        metric = ClassificationMetrics(["x", "y"])
+        metric.add_batch(predictions=[0, 1], references=[0, 0])
+        metric.add_batch(predictions=[1], references=[1])
+        assert metric.compute()["accuracy"] == pytest.approx(2 / 3)
+
+
+class TestBulk:
+    def test_order_is_kept_and_batches_make_no_difference(
+        self, trained: tuple[TrainingResult, Path], make_rows: Callable
+    ) -> None:
+        result, _ = trained
+        texts = [row["text"] for row in make_rows(301, 9)]
+        alone = [next(classify_texts(result.model, result.tokenizer, [text])) for text in texts]
+        for batch_size in (1, 2, 64):  # with 2, several chunks
+            together = list(classify_texts(result.model, result.tokenizer, iter(texts), batch_size))
+            assert [one["label"] for one in together] == [one["label"] for one in alone]
+            assert [one["score"] for one in together] == pytest.approx([one["score"] for one in alone], abs=1e-5)
+        assert list(classify_texts(result.model, result.tokenizer, [])) == []
+
+    def test_evaluate_texts_gives_the_trainer_figures(
+        self, trained: tuple[TrainingResult, Path], dataset_folder: Path
+    ) -> None:
+        result, _ = trained
+        rows = [json.loads(line) for line in (dataset_folder / "test.jsonl").read_text().splitlines()]
+        figures = evaluate_texts(
+            result.model, result.tokenizer, [row["text"] for row in rows], [row["label"] for row in rows]
+        )
+        assert figures["accuracy"] == pytest.approx(result.metrics["test_accuracy"])
