@@ -49,7 +49,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--embedding_strategy", choices=["frozen", "finetune"], help="leave the vectors or train them; default: frozen"
     )
-    training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 3")
+    training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 4")
     return parser.parse_known_args(argv)
 
 

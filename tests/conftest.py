@@ -1,6 +1,5 @@
 """What the tests share: everything is made here, tiny and odd-sized, and nothing is fetched."""
 
-
 # Set before any Hugging Face library is imported: the tests must not depend on a network.
 import os
 import random

@@ -18,8 +18,8 @@ class TestInterrupt:
     ) -> None:
         out = tmp_path / "out"
         command = [sys.executable, "-m", "glove_bilstm.scripts.main", "train", "--dataset", dataset_folder,
-                   "--vectors", vectors_file, "--output_dir", out, "--hidden_size", "6", "--num_train_epochs", "100000",
-                   "--early_stopping_patience", "0"]  # fmt: skip
+                   "--vectors", vectors_file, "--output_dir", out, "--hidden_size", "6", "--num_train_epochs",
+                   "100000", "--early_stopping_patience", "0"]  # fmt: skip
         process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 120
         while not list(out.glob("checkpoint-*/trainer_state.json")) and time.monotonic() < deadline:

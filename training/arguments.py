@@ -80,12 +80,12 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         default="frozen", metadata={"help": "Leave the word vectors as they are, or train them along."}
     )
     early_stopping_patience: int = field(
-        default=3, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}
+        default=4, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}
     )
 
-    num_train_epochs: float = field(default=10.0, metadata={"help": "Epochs at the most."})
+    num_train_epochs: float = field(default=20.0, metadata={"help": "Epochs at the most."})
     learning_rate: float = field(default=1e-3, metadata={"help": "The highest learning rate."})
-    per_device_train_batch_size: int = field(default=64, metadata={"help": "Texts in a training batch."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Texts in a training batch."})
     per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts in an evaluation batch."})
     train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "How batches are made."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})

@@ -1,0 +1,65 @@
+"""Every code block of the README runs, as it stands."""
+
+import gzip
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import run, write_jsonl
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = re.findall(
+    r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+)
+MAKE_BLOCKS = [block for language, block in BLOCKS if language == "bash" and block.startswith("make ")]
+
+
+def test_every_block_is_run_by_a_test() -> None:
+    """Shell and Python blocks run below; plain text is output, or the file tree."""
+    assert {language for language, _ in BLOCKS} == {"bash", "python", "text"}
+    assert [language for language, _ in BLOCKS].count("python") == 2
+    assert len(MAKE_BLOCKS) == 1
+
+
+def test_the_two_commands_are_what_ci_runs() -> None:
+    """`make test` can't run inside itself, so .ci/run runs the first block's commands."""
+    commands = [line.split("#")[0].strip() for line in MAKE_BLOCKS[0].strip().splitlines()]
+    assert commands == ["make demo", "make test"]
+    assert set(commands) <= set((ROOT / ".ci" / "run").read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_the_other_blocks_in_their_order(
+    tmp_path: Path, make_rows: Callable, dataset_folder: Path, vectors_file: Path
+) -> None:
+    """In a folder that holds what the README says a reader has."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name, count in (("reviews", 80), ("held-out", 20)):
+        lines = [f'"{row["text"]}",{row["label"]}' for row in make_rows(count, 1)]
+        (home / f"{name}.csv").write_text("\n".join(["review,verdict", *lines]) + "\n")
+    write_jsonl(home / "unlabelled.jsonl", [{"text": "good"}, {"text": "bad"}])
+    (home / "glove.6B.100d.txt").write_bytes(vectors_file.read_bytes())
+    shared = tmp_path / "shared" / "data"
+    (shared / "vectors").mkdir(parents=True)
+    (shared / "sst2").symlink_to(dataset_folder)
+    (shared / "vectors" / "glove.reviews.100d.txt.gz").write_bytes(gzip.compress(vectors_file.read_bytes()))
+
+    shell = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    python = []
+    for language, block in BLOCKS:
+        if language == "bash" and block not in MAKE_BLOCKS:
+            done = run("bash", "-euo", "pipefail", "-c", block, cwd=home, env=shell)
+            assert done.returncode == 0, done.stderr
+        elif language == "python":
+            python.append(block)
+    assert [json.loads(line)["prediction"] for line in (home / "labelled.jsonl").read_text().splitlines()] == [
+        "pos",
+        "neg",
+    ]
+    for block in python:
+        done = run(sys.executable, "-c", block, cwd=home, env=shell)
+        assert done.returncode == 0, done.stderr
