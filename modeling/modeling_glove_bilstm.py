@@ -15,6 +15,9 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_glove_bilstm import GloveBiLSTMConfig
 
+ALIGNMENT = 64
+"""Bytes: a cache line, to which torch aligns what it allocates itself."""
+
 
 def state_size(config: GloveBiLSTMConfig) -> int:
     """H, the size of a token's state: both directions, side by side."""
@@ -77,13 +80,21 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         self.base_model.embeddings = value
 
     def tie_weights(self, *args: Any, **kwargs: Any) -> None:
-        """Freeze the embedding again where the configuration says so.
+        """Mend what transformers forgets when it has made or replaced parameters; there is nothing to tie.
 
-        Transformers calls this after it has made or replaced parameters, which forgets `requires_grad`: at the end of
-        `__init__`, of `from_pretrained` and of `resize_token_embeddings`. There is nothing to tie.
+        It calls this at the end of `__init__` and of `from_pretrained`, where `requires_grad=False` is lost and where
+        tensors lie in memory as they lay in the file. Kernels sum in another order on unaligned memory, so logits
+        would not be bit-equal to those before saving.
         """
         super().tie_weights(*args, **kwargs)
-        self.get_input_embeddings().requires_grad_(not self.config.freeze_embeddings)
+        embedding = self.get_input_embeddings().weight
+        if self.config.freeze_embeddings:
+            embedding.requires_grad_(False)
+        for parameter in self.parameters():
+            if (
+                parameter is not embedding and parameter.data_ptr() % ALIGNMENT
+            ):  # rows of the embedding are only copied
+                parameter.data = parameter.data.clone()
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze the embedding, or let it be trained; `config.freeze_embeddings` follows, so a saved model knows."""
@@ -111,6 +122,33 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         weight.copy_(matrix)
 
 
+class GloveBiLSTMLayers(nn.LSTM):
+    """Torch's LSTM, its parameters under their own names, run layer by layer because each layer's states are wanted."""
+
+    def forward(self, packed: PackedSequence, layer: int) -> PackedSequence:  # type: ignore[override]
+        """Run one layer, both directions, over packed tokens ``[sum of lengths, D or H]``; the states are ``[…, H]``."""
+        suffixes = ["", "_reverse"] if self.bidirectional else [""]
+        weights = [
+            getattr(self, f"{name}_l{layer}{suffix}")
+            for suffix in suffixes
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        num_texts = int(packed.batch_sizes[0])
+        zeros = packed.data.new_zeros(len(suffixes), num_texts, self.hidden_size)  # [directions, B, hidden]
+        data, _, _ = torch.lstm(
+            packed.data,
+            packed.batch_sizes,
+            (zeros, zeros),
+            weights,
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=self.training,
+            bidirectional=self.bidirectional,
+        )
+        return packed._replace(data=data)
+
+
 class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
     """Embedding → dropout → packed BiLSTM. Gives the top layer's state at every token."""
 
@@ -119,8 +157,7 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
         super().__init__(config)
         self.embeddings = nn.Embedding(config.vocab_size, config.embedding_dim, padding_idx=config.pad_token_id)
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
-        # Holds the parameters under torch's own names; `_run_layer` computes with them, layer by layer.
-        self.lstm = nn.LSTM(
+        self.lstm = GloveBiLSTMLayers(
             config.embedding_dim,
             config.hidden_size,
             config.num_hidden_layers,
@@ -169,8 +206,8 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
         places = torch.argsort(order, dim=1)  # [B, T]
         lengths = mask.sum(dim=1)  # [B]
         num_tokens = mask.shape[1]
-        if num_tokens == 0:  # a batch of empty texts; [B, 0, H] is its answer
-            empty = states.new_zeros(len(states), 0, state_size(self.config))
+        if mask.numel() == 0:  # no texts, or none with a word: nothing to pack
+            empty = states.new_zeros(*mask.shape, state_size(self.config))
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
             packed = pack_padded_sequence(
@@ -182,7 +219,7 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             for layer in range(self.config.num_hidden_layers):
                 if layer > 0:
                     packed = packed._replace(data=self.lstm_dropout(packed.data))
-                packed = self._run_layer(layer, packed)
+                packed = self.lstm(packed, layer)
                 # Only what is returned is laid out in full.
                 if output_hidden_states or layer == self.config.num_hidden_layers - 1:
                     padded, _ = pad_packed_sequence(packed, batch_first=True, total_length=num_tokens)  # [B, T, H]
@@ -192,29 +229,6 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             last_hidden_state=hidden_states[-1],
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
         )
-
-    def _run_layer(self, layer: int, packed: PackedSequence) -> PackedSequence:
-        """One layer of `self.lstm`, both directions, over packed tokens ``[sum of lengths, D or H]``."""
-        suffixes = ["", "_reverse"] if self.config.bidirectional else [""]
-        weights = [
-            getattr(self.lstm, f"{name}_l{layer}{suffix}")
-            for suffix in suffixes
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        num_texts = int(packed.batch_sizes[0])
-        zeros = packed.data.new_zeros(len(suffixes), num_texts, self.config.hidden_size)  # [directions, B, hidden]
-        data, _, _ = torch.lstm(
-            packed.data,
-            packed.batch_sizes,
-            (zeros, zeros),
-            weights,
-            has_biases=True,
-            num_layers=1,
-            dropout=0.0,
-            train=self.training,
-            bidirectional=self.config.bidirectional,
-        )
-        return packed._replace(data=data)
 
 
 class GloveBiLSTMPooler(nn.Module):
@@ -323,15 +337,16 @@ def token_mask(
 
     Raises:
         ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given.
+        RuntimeError: The mask is of another shape.
     """
     if (input_ids is None) == (inputs_embeds is None):
         raise ValueError("Give either input_ids or inputs_embeds, and not both.")
+    shape = input_ids.shape if input_ids is not None else cast(torch.Tensor, inputs_embeds).shape[:2]
     if attention_mask is not None:
-        return attention_mask.bool()
+        return attention_mask.bool().expand(shape)  # raises where it is the mask of other texts
     if input_ids is not None:
         return input_ids != pad_token_id
-    assert inputs_embeds is not None
-    return torch.ones(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+    return cast(torch.Tensor, inputs_embeds).new_ones(shape, dtype=torch.bool)
 
 
 def _gather_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

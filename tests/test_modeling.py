@@ -2,6 +2,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import accelerate
 import pytest
 import torch
 from hypothesis import given, settings
@@ -176,6 +177,16 @@ class TestPadding:
         model(ids, mask, labels=torch.zeros(BATCH, dtype=torch.long)).loss.backward()
         assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    def test_a_batch_without_texts(self, pooling: str) -> None:
+        assert make_model(pooling=pooling)(torch.empty(0, 4, dtype=torch.long)).logits.shape == (0, 3)
+
+    def test_a_mask_of_other_texts_is_refused(self) -> None:
+        ids, mask = make_batch()
+        for wrong in (mask[:2], mask[:, :3], torch.ones(BATCH, LENGTH + 1)):
+            with pytest.raises(RuntimeError, match="expand"):
+                make_model()(ids, wrong)
+
     def test_ten_thousand_words(self) -> None:
         assert make_model()(torch.full((1, 10_000), 5)).logits.isfinite().all()
 
@@ -264,6 +275,13 @@ class TestEmbedding:
         trainable = model.num_parameters(only_trainable=True)
         assert trainable == model.num_parameters() - frozen * (VOCABULARY + 8) * 5
 
+    def test_what_a_user_froze_by_hand_stays_frozen(self) -> None:
+        model = make_model(freeze_embeddings=False)
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        model.resize_token_embeddings(VOCABULARY + 8)
+        assert model.num_parameters(only_trainable=True) == 0
+
     def test_frozen_computes_no_gradient_and_padding_never_gets_one(self) -> None:
         ids, mask = make_batch()
         for frozen in (True, False):
@@ -297,6 +315,23 @@ class TestEmbedding:
             other = nn.Embedding(7, 5, padding_idx=0)
             model.set_input_embeddings(other)
             assert model.get_input_embeddings() is other
+
+
+class TestHooks:
+    def test_every_module_with_weights_is_called(self) -> None:
+        """Offloading, sharding and quantisation hang on modules' hooks."""
+        model = make_model(pooling="attention")
+        called = set()
+        for name, module in model.named_modules():
+            module.register_forward_hook(lambda *_, name=name: called.add(name))
+        model(*make_batch())
+        assert {name for name, module in model.named_modules() if list(module.parameters(recurse=False))} <= called
+
+    def test_offloaded_to_the_cpu(self) -> None:
+        model, (ids, mask) = make_model(), make_batch()
+        expected = model(ids, mask).logits
+        offloaded = accelerate.cpu_offload(model, execution_device=torch.device("cpu"))
+        assert torch.equal(offloaded(input_ids=ids, attention_mask=mask).logits, expected)
 
 
 class TestConfig:
@@ -342,6 +377,13 @@ class TestSaving:
         ids, mask = make_batch()
         loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
         assert torch.equal(loaded(ids, mask).logits, model(ids, mask).logits)
+
+    def test_loaded_weights_are_aligned_in_memory(self, tmp_path: Path) -> None:
+        """Else kernels may sum in another order, and logits differ in the last bit, for one model in a hundred."""
+        make_model(embedding_dim=13, hidden_size=7, pooling="attention").save_pretrained(tmp_path)
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+        embedding = model.get_input_embeddings().weight
+        assert all(one.data_ptr() % 64 == 0 for one in model.parameters() if one is not embedding)
 
     @pytest.mark.parametrize(("dtype", "pooling"), list(itertools.product([torch.bfloat16, torch.float16], POOLINGS)))
     def test_half_precision(self, dtype: torch.dtype, pooling: str, tmp_path: Path) -> None:
