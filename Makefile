@@ -4,7 +4,7 @@ VENV := .venv
 ROOMS := vectors tokenization modeling training hub inference scripts src/glove_bilstm
 SOURCES := $(ROOMS) tests $(wildcard benchmarks)
 
-.PHONY: help install demo test test-all format clean
+.PHONY: help install demo test test-slow format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,8 @@ test: $(VENV)/installed ## Lint, type-check and run the fast tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -n 2
 
-test-all: $(VENV)/installed ## Run every test, the slow ones too
-	$(VENV)/bin/pytest -n 2 -m ''
+test-slow: $(VENV)/installed ## Run the tests that `make test` leaves out: the README's blocks, the wheel
+	$(VENV)/bin/pytest -n 2 -m slow
 
 format: $(VENV)/installed ## Rewrite the sources in the house format
 	$(VENV)/bin/ruff format $(SOURCES)

@@ -123,10 +123,10 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 
 
 class GloveBiLSTMLayers(nn.LSTM):
-    """Torch's LSTM, its parameters under their own names, run layer by layer because each layer's states are wanted."""
+    """Torch's LSTM, its parameters under their own names, run layer by layer: each layer's states are wanted."""
 
     def forward(self, packed: PackedSequence, layer: int) -> PackedSequence:  # type: ignore[override]
-        """Run one layer, both directions, over packed tokens ``[sum of lengths, D or H]``; the states are ``[…, H]``."""
+        """Run one layer, both directions, over packed tokens: ``[sum of lengths, D or H]`` to ``[…, H]``."""
         suffixes = ["", "_reverse"] if self.bidirectional else [""]
         weights = [
             getattr(self, f"{name}_l{layer}{suffix}")

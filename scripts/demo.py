@@ -20,7 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     (folder,) = sys.argv[1:] if argv is None else argv
 
     from transformers import pipeline
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     classify = pipeline("text-classification", model=folder)
     rows = [
         [text, answer["label"], f"{answer['score']:.2f}"]

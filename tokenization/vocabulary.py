@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from tqdm.auto import tqdm
+
 from glove_bilstm.tokenization.profiles import find_profile
 
 
@@ -19,7 +21,7 @@ def count_words(texts: Iterable[str], profile: str = "glove") -> Counter[str]:
     chosen = find_profile(profile)
     normalizer, pre_tokenizer = chosen.make_normalizer(), chosen.make_pre_tokenizer()
     counts: Counter[str] = Counter()
-    for text in texts:
+    for text in tqdm(texts, desc="Counting words", unit="text", delay=2, leave=False, disable=None):
         counts.update(word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)))
     return counts
 

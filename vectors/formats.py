@@ -6,24 +6,39 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from glove_bilstm.vectors.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
+PROGRESS_LINES = 10_000
+"""How often the progress bar is moved."""
 
 
 @contextmanager
-def open_vectors(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain or gzipped file for reading bytes; which of the two is read off its first bytes, not its name."""
-    with path.open("rb") as raw:
-        if raw.peek(2)[:2] == GZIP_MAGIC:
-            with gzip.open(raw) as unzipped:
-                yield unzipped  # type: ignore[misc]  # GzipFile reads like any BinaryIO
-        else:
-            yield raw
+def open_lines(path: Path) -> Iterator[Iterator[bytes]]:
+    """Open a plain or gzipped file and give its lines; which of the two it is, its first bytes tell, not its name.
+
+    A progress bar appears on a terminal when reading takes longer than two seconds.
+    """
+    with (
+        path.open("rb") as raw,
+        tqdm(
+            total=path.stat().st_size, desc=f"Reading {path.name}", unit="B", unit_scale=True,
+            delay=2, leave=False, disable=None,
+        ) as progress,
+    ):  # fmt: skip
+        lines = gzip.open(raw) if raw.peek(2)[:2] == GZIP_MAGIC else raw
+
+        def lines_with_progress() -> Iterator[bytes]:
+            for number, line in enumerate(lines):
+                if number % PROGRESS_LINES == 0:
+                    progress.update(raw.tell() - progress.n)
+                yield line
+
+        yield lines_with_progress()
 
 
 def read_glove(
@@ -51,8 +66,8 @@ def read_glove(
     seen: set[str] = set()
     dim = 0
     try:
-        with open_vectors(path) as file:
-            for number, line in enumerate(file, 1):
+        with open_lines(path) as lines:
+            for number, line in enumerate(lines, 1):
                 if limit is not None and number > limit:
                     break
                 line = line.rstrip(b"\r\n")
