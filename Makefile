@@ -12,6 +12,7 @@ help: ## Show what can be made
 # The strict editable install is a tree of links: type checkers can follow it, but it has to be made again when a file
 # is added, which the rooms' own time stamps tell.
 $(VENV)/installed: pyproject.toml constraints.txt $(ROOMS)
+	@echo "Installing into $(VENV); the first time this takes minutes."
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--config-settings editable_mode=strict --editable '.[dev]'

@@ -1,7 +1,6 @@
 """`glove-bilstm train`: train a text classifier and save it as a folder that Hugging Face loads."""
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.scripts.tables import metrics_table
     from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
     from glove_bilstm.training.run import train_classifier
-    from glove_bilstm.training.trainer import find_incomplete_checkpoints, find_last_checkpoint
+    from glove_bilstm.vectors.errors import InputError
 
     disable_progress_bar()  # of reading and writing weights, which takes no time; training keeps its own
     given = vars(options)
@@ -78,19 +77,17 @@ def run(argv: list[str]) -> None:
     ours = ("resume_from_checkpoint", "embedding_strategy", "early_stopping_patience")
     for name in ("output_dir", *(name for name in ours if name in given)):
         others += [f"--{name}", str(given[name])]
-    (training,) = HfArgumentParser(cast(Any, GloveBiLSTMTrainingArguments)).parse_args_into_dataclasses(others)
+    parser = HfArgumentParser(
+        cast(Any, GloveBiLSTMTrainingArguments),
+        prog="glove-bilstm train",
+        usage="%(prog)s [options]",
+        allow_abbrev=False,
+    )
+    training, *unknown = parser.parse_args_into_dataclasses(others, return_remaining_strings=True)
+    if unknown[-1]:
+        raise InputError(f"There is no option {unknown[-1][0]}; glove-bilstm train --help tells which there are.")
 
-    try:
-        result = train_classifier(data, model, training, options.overwrite)
-    except KeyboardInterrupt:
-        checkpoint = find_last_checkpoint(options.output_dir)
-        for incomplete in find_incomplete_checkpoints(options.output_dir):
-            shutil.rmtree(incomplete)
-        raise KeyboardInterrupt(
-            f"The last complete checkpoint is {checkpoint}; --resume_from_checkpoint continues from there."
-            if checkpoint
-            else "No checkpoint was complete yet."
-        ) from None
+    result = train_classifier(data, model, training, options.overwrite)
     write_model_folder(result, options.output_dir)
     print(metrics_table(result.figures, result.data.labels))
     print(f"\nSaved in {options.output_dir}")

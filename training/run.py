@@ -79,6 +79,7 @@ def train_classifier(
 
     Raises:
         InputError: Something given can't be used; the message says what, where, and what to do.
+        KeyboardInterrupt: As it came, with a message that names the last complete checkpoint.
     """
     output_dir = Path(str(training_arguments.output_dir))
     checkpoint = _prepare_output_dir(output_dir, training_arguments.resume_from_checkpoint, overwrite)
@@ -133,7 +134,16 @@ def train_classifier(
         f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
         f"(strategy {training_arguments.embedding_strategy})"
     )
-    metrics = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
+    try:
+        metrics = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
+    except KeyboardInterrupt:
+        _remove_incomplete_checkpoints(output_dir)
+        last = find_last_checkpoint(output_dir)
+        raise KeyboardInterrupt(
+            f"The last complete checkpoint is {last}; --resume_from_checkpoint continues from there."
+            if last is not None
+            else "No checkpoint was complete yet."
+        ) from None
     metrics |= trainer.evaluate()
     if "test" in encoded:
         metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
@@ -145,8 +155,7 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
     """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
     if output_dir.exists() and not output_dir.is_dir():
         raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
-    for incomplete in find_incomplete_checkpoints(output_dir):
-        shutil.rmtree(incomplete)
+    _remove_incomplete_checkpoints(output_dir)
     last = find_last_checkpoint(output_dir)
     if resume is not None:
         checkpoint = last if resume == "last" else Path(resume)
@@ -170,6 +179,11 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
             "start over with --overwrite."
         )
     return None
+
+
+def _remove_incomplete_checkpoints(output_dir: Path) -> None:
+    for checkpoint in find_incomplete_checkpoints(output_dir):
+        shutil.rmtree(checkpoint)
 
 
 def _check_same_model(checkpoint: Path, config: GloveBiLSTMConfig) -> None:
