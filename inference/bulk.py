@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from glove_bilstm.training.metrics import ClassificationMetrics, label_names
 
@@ -79,7 +79,7 @@ def classify_texts(
     texts: Iterable[str],
     batch_size: int = 64,
 ) -> Iterator[dict[str, Any]]:
-    """The most probable label of each text and its probability, in the order of the texts.
+    """The label of each text that scores highest, in the order of the texts.
 
     The same as `pipeline("text-classification")` gives; for many texts, and in flat memory.
 
@@ -88,5 +88,14 @@ def classify_texts(
     """
     labels = label_names(model.config)
     for logits in predict_logits(model, tokenizer, texts, batch_size):
-        score, position = logits.softmax(dim=-1).max(dim=-1)
+        score, position = _scores(logits, model.config).max(dim=-1)
         yield {"label": labels[int(position)], "score": float(score)}
+
+
+def _scores(logits: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
+    """Logits ``[C]`` → scores ``[C]``, as `pipeline("text-classification")` makes them."""
+    if config.problem_type == "regression":
+        return logits
+    if config.problem_type == "multi_label_classification" or config.num_labels == 1:
+        return logits.sigmoid()
+    return logits.softmax(dim=-1)

@@ -332,6 +332,24 @@ class TestBulk:
             assert [one["score"] for one in together] == pytest.approx([one["score"] for one in alone], abs=1e-5)
         assert list(classify_texts(result.model, result.tokenizer, [])) == []
 
+    @pytest.mark.parametrize(
+        ("problem_type", "num_labels"),
+        [("single_label_classification", 3), ("multi_label_classification", 3), ("regression", 1), (None, 1)],
+    )
+    def test_scores_are_those_of_the_pipeline(
+        self, problem_type: Any, num_labels: int, trained: tuple[TrainingResult, Path]
+    ) -> None:
+        tokenizer = trained[0].tokenizer
+        config = GloveBiLSTMConfig(
+            vocab_size=len(tokenizer), embedding_dim=7, hidden_size=6, problem_type=problem_type, num_labels=num_labels
+        )
+        model = GloveBiLSTMForSequenceClassification(config).eval()
+        texts = ["a good film", "", "dull"]
+        answers = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")(texts)
+        for ours, theirs in zip(classify_texts(model, tokenizer, texts), answers, strict=True):
+            assert ours["label"] == theirs["label"]
+            assert ours["score"] == pytest.approx(theirs["score"], abs=1e-6)
+
     def test_evaluate_texts_gives_the_trainer_figures(
         self, trained: tuple[TrainingResult, Path], dataset_folder: Path
     ) -> None:
