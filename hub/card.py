@@ -48,13 +48,13 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         template_str=(files("glove_bilstm.hub") / "model_card.md").read_text(encoding="utf-8"),
         model_name=Path(model_id).name,
         model_id=model_id,
-        size=f"{result.model.get_memory_footprint() / 1e6:.1f} MB",
-        labels=result.data.labels,
+        size=f"{result.model.get_memory_footprint() / 1e6:.2g} MB",
+        labels=[_cell(label) for label in result.data.labels],
         example=EXAMPLE,
         results={
             "columns": list(result.figures),
             "rows": [
-                [metric, *(f"{figures[metric]:.4f}" for figures in result.figures.values())]
+                [_cell(metric), *(f"{figures[metric]:.4f}" for figures in result.figures.values())]
                 for metric in result.figures["validation"]
             ],
         },
@@ -85,3 +85,8 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
             )
         },
     )
+
+
+def _cell(text: str) -> str:
+    """A label as a cell of a Markdown table can hold it."""
+    return " ".join(text.split()).replace("|", "\\|")

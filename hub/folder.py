@@ -13,28 +13,44 @@ from glove_bilstm.training.run import TrainingResult
 def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
     """Write everything that a model folder holds: weights, configuration, code, tokenizer, card, coverage, results.
 
-    The files are written beside and then moved in, `config.json` last, so that a folder with a configuration is whole.
+    The files are written beside and then moved in. Without `config.json` a folder is no model, so it is the first file
+    of an older model to go and the last of the new one to come; interrupted in between, the older one is put back.
 
     Args:
         result: The run.
         output_dir: The folder. A model that is there already is replaced; checkpoints stay.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=output_dir))
+    workspace = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=output_dir))
+    staging, replaced = workspace / "new", workspace / "old"
+    staging.mkdir()
+    replaced.mkdir()
     try:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
         make_card(result, output_dir.resolve().name).save(staging / "README.md")
         write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
         write_json(staging / "all_results.json", result.metrics)
-        for file in sorted(staging.iterdir(), key=lambda file: file.name == "config.json"):
-            os.replace(file, output_dir / file.name)
+        configuration_last = sorted(staging.iterdir(), key=lambda file: file.name == "config.json")
+        try:
+            for file in reversed(configuration_last):
+                if (output_dir / file.name).exists():
+                    os.replace(output_dir / file.name, replaced / file.name)
+            for file in configuration_last:
+                os.replace(file, output_dir / file.name)
+        except BaseException:  # Ctrl-C too
+            for file in replaced.iterdir():
+                os.replace(file, output_dir / file.name)
+            raise
     finally:
-        shutil.rmtree(staging)
+        shutil.rmtree(workspace)
 
 
 def write_json(file: Path, content: object) -> None:
     """Write JSON that a person can read, beside and then moved in."""
     beside = file.with_name(f".{file.name}.incomplete")
-    beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(beside, file)
+    try:
+        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)

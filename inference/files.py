@@ -1,8 +1,10 @@
 """Texts in files: reading them row by row, and writing rows with their predictions. Any size, flat memory."""
 
 import csv
+import functools
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -44,7 +46,9 @@ def read_rows(path: Path, text_column: str) -> Iterator[Row]:
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     try:
-        rows = _read_txt(path, text_column) if path.suffix == ".txt" else readers[path.suffix](path)
+        ending = path.suffix.lower()
+        rows = _read_txt(path, text_column) if ending == ".txt" else readers[ending](path)
+        number = 0
         for number, row in enumerate(rows, 1):
             if text_column not in row:
                 raise InputError(
@@ -55,17 +59,25 @@ def read_rows(path: Path, text_column: str) -> Iterator[Row]:
                 raise InputError(
                     f"{path}, row {number:,}: {text_column!r} holds {row[text_column]!r}, which is no text."
                 )
+            if taken := {"prediction", "score"} & set(row):
+                raise InputError(
+                    f"{path} has a column {sorted(taken)[0]!r}, which the output adds with the model's own values. "
+                    "Rename yours."
+                )
             yield row
+        if number == 0:
+            raise InputError(f"{path} holds no rows.")
     except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{path} can't be read as {path.suffix[1:]}: {error}") from error
 
 
 @contextmanager
-def row_writer(path: Path) -> Iterator[Callable[[Iterable[Row]], None]]:
+def row_writer(path: Path, like: Path) -> Iterator[Callable[[Iterable[Row]], None]]:
     """Write rows to a file, beside it first: the file appears, or is replaced, only when everything is written.
 
     Args:
         path: Its ending says the format. A ``.txt`` file gets each row's ``prediction`` alone.
+        like: The file that the rows were read from. From parquet to parquet, columns keep their types.
 
     Yields:
         A function that takes all the rows.
@@ -80,15 +92,21 @@ def row_writer(path: Path) -> Iterator[Callable[[Iterable[Row]], None]]:
     os.close(handle)
     beside = Path(name)
     writers = {".txt": _write_txt, ".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    writer = writers[path.suffix.lower()]
+    if writer is _write_parquet and like.suffix.lower() == ".parquet" and like.is_file():
+        schema = (
+            pq.read_schema(like).append(pa.field("prediction", pa.string())).append(pa.field("score", pa.float64()))
+        )
+        writer = functools.partial(_write_parquet, schema=schema)
     try:
-        yield lambda rows: writers[path.suffix](beside, rows)
+        yield lambda rows: writer(beside, rows)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
 
 def _check_ending(path: Path) -> None:
-    if path.suffix not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path} ends in none of {', '.join(FORMATS)}, so its format is unknown.")
 
 
@@ -101,7 +119,12 @@ def _read_txt(path: Path, column: str) -> Iterator[Row]:
 
 def _read_csv(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file, strict=True):
+        csv.field_size_limit(sys.maxsize)
+        reader = csv.DictReader(file, strict=True)
+        names = reader.fieldnames or []
+        if len(set(names)) < len(names):
+            raise csv.Error(f"a column name occurs twice in the header: {', '.join(names)}")
+        for row in reader:
             if None in row or None in row.values():
                 raise csv.Error("a row has more or fewer fields than the header")
             yield row
@@ -110,6 +133,8 @@ def _read_csv(path: Path) -> Iterator[Row]:
 def _read_jsonl(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
@@ -134,7 +159,7 @@ def _write_txt(path: Path, rows: Iterable[Row]) -> None:
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer: csv.DictWriter[str] | None = None
-        for row in rows:
+        for row in _same_columns(rows):
             if writer is None:
                 writer = csv.DictWriter(file, fieldnames=list(row))
                 writer.writeheader()
@@ -144,16 +169,36 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
 def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            # default: dates and times of a parquet file
+            file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
-def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
-    remaining = iter(rows)
+def _same_columns(rows: Iterable[Row]) -> Iterator[Row]:
+    """Pass rows on as long as all have the columns of the first, which a table needs."""
+    columns: list[str] | None = None
+    for number, row in enumerate(rows, 1):
+        columns = columns or list(row)
+        if set(row) != set(columns):
+            raise InputError(
+                f"Row {number:,} has the columns {', '.join(row)}, the first one {', '.join(columns)}; a table "
+                "needs the same in every row. Write .jsonl instead."
+            )
+        yield row
+
+
+def _write_parquet(path: Path, rows: Iterable[Row], schema: pa.Schema | None = None) -> None:
+    remaining = _same_columns(rows)
     writer: pq.ParquetWriter | None = None
     try:
         while group := list(islice(remaining, PARQUET_ROWS)):
-            table = pa.Table.from_pylist(group, schema=None if writer is None else writer.schema)
+            table = pa.Table.from_pylist(group, schema=schema)
             writer = writer or pq.ParquetWriter(path, table.schema)
+            if table.schema != writer.schema:
+                changed = next(new for new, old in zip(table.schema, writer.schema, strict=True) if new != old)
+                raise InputError(
+                    f"Column {changed.name!r} is of another type in later rows ({changed.type}) than in the first "
+                    f"{PARQUET_ROWS:,}; parquet needs one. Write .jsonl instead."
+                )
             writer.write_table(table)
     finally:
         if writer is not None:

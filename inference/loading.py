@@ -22,5 +22,7 @@ def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
         return AutoModelForSequenceClassification.from_pretrained(model), tokenizer
-    except (OSError, ValueError) as error:
-        raise InputError(f"There is no model to load at {model}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # each part of a broken folder raises its own
+        raise InputError(
+            f"There is no model to load at {model}: {(str(error) or repr(error)).splitlines()[0]}"
+        ) from error

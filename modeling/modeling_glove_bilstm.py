@@ -336,14 +336,15 @@ def token_mask(
     """Which positions hold a token, as booleans ``[B, T]``.
 
     Raises:
-        ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given.
-        RuntimeError: The mask is of another shape.
+        ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given, or the mask is of another shape.
     """
     if (input_ids is None) == (inputs_embeds is None):
         raise ValueError("Give either input_ids or inputs_embeds, and not both.")
     shape = input_ids.shape if input_ids is not None else cast(torch.Tensor, inputs_embeds).shape[:2]
     if attention_mask is not None:
-        return attention_mask.bool().expand(shape)  # raises where it is the mask of other texts
+        if attention_mask.shape != shape:
+            raise ValueError(f"attention_mask is {list(attention_mask.shape)} and its texts are {list(shape)}.")
+        return attention_mask.bool()
     if input_ids is not None:
         return input_ids != pad_token_id
     return cast(torch.Tensor, inputs_embeds).new_ones(shape, dtype=torch.bool)

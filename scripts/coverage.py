@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from glove_bilstm.scripts.shared import command, make_parser
+from glove_bilstm.scripts.shared import command, make_parser, output_file
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -17,7 +16,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--text_column", default="text", help="default: text")
     parser.add_argument("--profile", default="glove", help="how text is split into words; default: glove")
     parser.add_argument("--missing", type=int, default=20, help="how many missing words to show; default: 20")
-    parser.add_argument("--output", type=Path, default=None, help="write the figures to this file, as JSON")
+    parser.add_argument("--output", type=output_file, default=None, help="write the figures to this file, as JSON")
     return parser.parse_args(argv)
 
 

@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from glove_bilstm.scripts.shared import command, make_parser
+from glove_bilstm.scripts.shared import command, make_parser, output_file, positive
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -17,8 +16,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--split", default=None, help="default: test; or the only one there is")
     parser.add_argument("--text_column", default="text", help="default: text")
     parser.add_argument("--label_column", default="label", help="default: label")
-    parser.add_argument("--batch_size", type=int, default=64, help="texts in one forward pass; default: 64")
-    parser.add_argument("--output", type=Path, default=None, help="write the figures to this file, as JSON")
+    parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
+    parser.add_argument("--output", type=output_file, default=None, help="write the figures to this file, as JSON")
     return parser.parse_args(argv)
 
 

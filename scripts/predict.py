@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from glove_bilstm.scripts.shared import command, make_parser
+from glove_bilstm.scripts.shared import command, make_parser, positive, user_path
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -17,10 +16,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("texts", nargs="*", default=[], help="texts to label")
     parser.add_argument("--model", required=True, help="folder or Hub id of the model")
-    parser.add_argument("--input", type=Path, default=None, help="file of texts")
-    parser.add_argument("--output", type=Path, default=None, help="file to write")
+    parser.add_argument("--input", type=user_path, default=None, help="file of texts")
+    parser.add_argument("--output", type=user_path, default=None, help="file to write")
     parser.add_argument("--text_column", default="text", help="default: text")
-    parser.add_argument("--batch_size", type=int, default=64, help="texts in one forward pass; default: 64")
+    parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
     options = parser.parse_args(argv)
     if bool(options.texts) == bool(options.input):
         parser.error("give either texts or --input")
@@ -54,7 +53,7 @@ def run(argv: list[str]) -> None:
         print(text_table(["text", "label", "score"], rows))
         return
 
-    with row_writer(options.output) as write:
+    with row_writer(options.output, like=options.input) as write:
         # Two readings of one stream: the rows, and their texts for the model, which runs a few batches ahead.
         rows_in, for_texts = tee(tqdm(read_rows(options.input, options.text_column), unit="text", disable=None))
         model, tokenizer = load_classifier(options.model)

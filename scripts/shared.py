@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 
@@ -51,11 +52,33 @@ def command(run: Callable[[list[str]], None]) -> Command:
         except KeyboardInterrupt as interrupt:
             print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
             return 130
-        except (ValueError, OSError) as error:
+        except Exception as error:
             if "--debug" in arguments:
                 raise
-            print(f"glove-bilstm: {error}", file=sys.stderr)
+            expected = isinstance(error, ValueError | OSError)
+            told = str(error) if expected else f"{type(error).__name__}: {error} (--debug shows where)"
+            print(f"glove-bilstm: {told}", file=sys.stderr)
             return 1
         return 0
 
     return main
+
+
+def user_path(text: str) -> Path:
+    """A path as a user writes it, ~ included."""
+    return Path(text).expanduser()
+
+
+def output_file(text: str) -> Path:
+    """The path of a file to write; refused before any work where it can't be one."""
+    path = user_path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder, or lies in none that exists")
+    return path
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)

@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from glove_bilstm.scripts.shared import command, make_parser
+from glove_bilstm.scripts.shared import command, make_parser, user_path
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -17,7 +16,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--num_train_epochs, --per_device_train_batch_size, --seed, --weight_decay and --report_to.\n"
         "Flags may be written with _ or -.",
     )
-    parser.add_argument("--output_dir", required=True, type=Path, help="folder for the trained model")
+    parser.add_argument("--output_dir", required=True, type=user_path, help="folder for the trained model")
     parser.add_argument("--overwrite", action="store_true", default=False, help="replace a model that is there")
     parser.add_argument(
         "--resume_from_checkpoint", nargs="?", const="last", metavar="DIR", help="continue an interrupted run"

@@ -26,7 +26,7 @@ class TestBadTrainingInput:
             ([*GOOD, {"text": "x", "label": 0.5}], [], "train.jsonl, row 21: 'label' holds 0.5"),
             ([{"text": "x", "label": ["a", "b"]}] * 9, [], "row 1: 'label' holds ['a', 'b'], which isn't one class"),
             ([{"text": f"t{n}", "label": "a"} for n in range(20)], [], "every label in column 'label' is 'a'"),
-            (GOOD[:3], [], "3 training rows are too few"),
+            (GOOD[:3], [], "10% of 3 training rows can't be held out"),
         ],
     )
     def test_rows(
@@ -59,7 +59,8 @@ class TestBadTrainingInput:
         ("name", "content", "message"),
         [
             ("train.jsonl", b'{"text": "a", "label": 1}\nnonsense\n', "can't be read as a data set"),
-            ("train.csv", b"", "can't be read as a data set"),
+            ("train.csv", b"", "must begin with a row of column names"),
+            ("train.csv", b"text,label,text\na,b,c\n", "must begin with a row of column names, each once"),
             ("data.xlsx", b"PK", "ends in none of .csv, .tsv, .json, .jsonl, .parquet"),
         ],
     )

@@ -131,6 +131,9 @@ class TestPredict:
             ("in.jsonl", '{"text": "a"}\n{"text": 5}\n', "row 2: 'text' holds 5, which is no text"),
             ("in.jsonl", '"a"\n', "line 1 isn't an object"),
             ("in.parquet", "text\na\n", "can't be read as parquet"),
+            ("in.csv", "text,score\na,5\n", "has a column 'score', which the output adds"),
+            ("in.csv", "text,text\na,b\n", "a column name occurs twice"),
+            ("in.csv", "text,n\n", "holds no rows"),
             ("in.docx", "text\na\n", "ends in none of .txt, .csv, .jsonl, .parquet"),
         ],
     )
@@ -146,6 +149,39 @@ class TestPredict:
         assert (tmp_path / "out.csv").read_text() == "what was there"
         assert {file.name for file in tmp_path.iterdir()} == {name, "out.csv"}
 
+    def test_parquet_keeps_the_types_of_its_columns(self, model: Path, tmp_path: Path) -> None:
+        kinds = pa.array(["x", "y"]).dictionary_encode()
+        table = pa.table({"text": ["good", "bad"], "n": pa.array([1, None], pa.int8()), "kind": kinds})
+        pq.write_table(table, tmp_path / "in.parquet")
+        arguments = ["--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out.parquet")]
+        assert main(["predict", "--model", str(model), *arguments]) == 0
+        written = pq.read_table(tmp_path / "out.parquet")
+        assert written.select(table.column_names).schema.types == table.schema.types
+        assert written["n"].to_pylist() == [1, None] and written["prediction"].to_pylist() == ["pos", "neg"]
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([{"text": "a", "n": n} for n in (1, 2, 2.5)], "Column 'n' is of another type in later rows (double)"),
+            ([{"text": "a"}, {"text": "b", "n": 1}], "Row 2 has the columns text, n, prediction, score"),
+        ],
+    )
+    def test_a_table_refuses_rows_of_other_shapes(
+        self,
+        rows: list[dict],
+        message: str,
+        model: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr("glove_bilstm.inference.files.PARQUET_ROWS", 2)
+        write(tmp_path / "in.jsonl", rows)
+        arguments = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.parquet")]
+        assert main(["predict", "--model", str(model), *arguments]) == 1
+        assert message in capsys.readouterr().err
+        assert [file.name for file in tmp_path.iterdir()] == ["in.jsonl"]
+
     def test_missing_things(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         here = str(tmp_path / "in.txt")
         assert main(["predict", "--model", str(model), "--input", here, "--output", str(tmp_path / "o.csv")]) == 1
@@ -158,6 +194,16 @@ class TestPredict:
         assert "holds no model: it has no config.json" in capsys.readouterr().err
         assert main(["predict", "--model", str(tmp_path / "none"), "a"]) == 1
         assert "There is no model to load at" in capsys.readouterr().err
+        (tmp_path / "broken").mkdir()
+        for file in model.glob("*.*"):
+            if file.is_file():
+                end = 5000 if file.suffix == ".safetensors" else None
+                (tmp_path / "broken" / file.name).write_bytes(file.read_bytes()[:end])
+        assert main(["predict", "--model", str(tmp_path / "broken"), "a"]) == 1
+        assert "There is no model to load at" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main(["evaluate", "--model", str(model), "--dataset", "demo", "--output", str(tmp_path / "no" / "x.json")])
+        assert "lies in none that exists" in capsys.readouterr().err
         with pytest.raises(SystemExit):
             main(["predict", "--model", str(model)])
         assert "give either texts or --input" in capsys.readouterr().err

@@ -72,17 +72,38 @@ def test_class_label_keeps_its_order_and_an_unlabelled_test_split_is_left_out(
 
 
 def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
-    content = '\ufefftext,label\r\n"said ""no"", twice",a\r\n"two\nlines",b\r\n1984,a\r\nplain,b\r\n' * 1
+    content = '\ufefftext,label\r\n"said ""no"", twice",a\r\n"two\nlines", b\r\n1984,a\r\nNA,b\r\n'
     (tmp_path / "mine.csv").write_bytes(content.encode())
     data = load(tmp_path / "mine.csv", share=0.5)
     texts = {text for split in data.splits.values() for text in split["text"]}
-    assert texts == {'said "no", twice', "two\nlines", "1984", "plain"}
+    assert texts == {'said "no", twice', "two\nlines", "1984", "NA"}
+    assert data.labels == ["a", "b"]
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_csv_values_stay_as_they_are_written(folder: bool, tmp_path: Path) -> None:
+    """Numbers, and what pandas takes for missing."""
+    lines = ["text,label", *(f"{number},{label}" for number in range(8) for label in ("None", "NA"))]
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    data = load(tmp_path if folder else tmp_path / "train.csv")
+    assert data.labels == ["NA", "None"] and "7" in data.splits["train"]["text"][:]
+
+
+def test_many_classes_of_few_rows(tmp_path: Path) -> None:
+    data = load(write_jsonl(tmp_path / "mine.jsonl", rows(*[f"class {n % 25}" for n in range(50)])), share=0.1)
+    assert len(data.splits["validation"]) == 5 and len(data.splits["train"]) == 45
+
+
+def test_a_text_without_words_may_stand_in_the_test_split(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", rows(*["a", "b"] * 9))
+    write_jsonl(tmp_path / "test.jsonl", [{"text": "", "label": "a"}])
+    assert load(tmp_path).splits["test"]["text"][:] == [""]
 
 
 def test_errors_name_the_file_of_a_split(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "train.jsonl", rows("a", "b") * 9)
-    write_jsonl(tmp_path / "test.jsonl", [*rows("a"), {"text": " ", "label": "b"}])
-    with pytest.raises(InputError, match=r"test\.jsonl, row 2: 'text' is empty"):
+    write_jsonl(tmp_path / "validation.jsonl", [*rows("a"), {"text": " ", "label": "b"}])
+    with pytest.raises(InputError, match=r"validation\.jsonl, row 2: 'text' is empty"):
         load(tmp_path)
 
 

@@ -22,6 +22,7 @@ def test_every_block_is_run_by_a_test() -> None:
     assert {language for language, _ in BLOCKS} == {"bash", "python", "text"}
     assert [language for language, _ in BLOCKS].count("python") == 2
     assert len(MAKE_BLOCKS) == 1
+    assert not re.search(r"@[A-Z]+\d*@", (ROOT / "README.md").read_text()), "a figure is still to be filled in"
 
 
 def test_the_two_commands_are_what_ci_runs() -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from glove_bilstm.inference.bulk import classify_texts, evaluate_texts
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
 from glove_bilstm.training.metrics import ClassificationMetrics
 from glove_bilstm.training.run import TrainingResult, train_classifier
-from glove_bilstm.training.trainer import LengthGroupedSampler, find_incomplete_checkpoints, find_last_checkpoint
+from glove_bilstm.training.trainer import LengthGroupedSampler, find_checkpoints, find_last_checkpoint
 
 
 def train(
@@ -138,6 +139,7 @@ class TestRun:
         assert result.model.config.word_vectors["sha256"] in card
         assert "{{" not in card and "{%" not in card and str(folder.parent) not in card
         assert "LINEAR" not in card
+        assert "The embedding was frozen" in card
 
     def test_same_seed_same_numbers(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         first, second, other = (
@@ -203,13 +205,33 @@ class TestRun:
         write_model_folder(result, tmp_path)
         with pytest.raises(ValueError, match="already holds a model.*--overwrite"):
             train(tmp_path, dataset_folder, vectors_file)
-        (tmp_path / "checkpoint-999").mkdir()
+        for name in ("checkpoint-999", "checkpoint-mine"):
+            (tmp_path / name).mkdir()
+        for overwrite in (False, True):  # a mistake costs nothing
+            with pytest.raises(ValueError, match="already holds a model|There is no vectors file"):
+                train(tmp_path, dataset_folder, tmp_path / "typo.txt", overwrite=overwrite)
+        assert (tmp_path / "checkpoint-999").exists()
         train(tmp_path, dataset_folder, vectors_file, overwrite=True, num_train_epochs=1)
-        assert not (tmp_path / "checkpoint-999").exists()
+        assert not (tmp_path / "checkpoint-999").exists() and (tmp_path / "checkpoint-mine").exists()
         with pytest.raises(ValueError, match="There is no checkpoint to resume from in"):
             train(tmp_path / "new", dataset_folder, vectors_file, resume_from_checkpoint="last")
-        with pytest.raises(ValueError, match="hidden_size|pooling"):
-            train(tmp_path, dataset_folder, vectors_file, pooling="max", resume_from_checkpoint="last")
+        resume: dict[str, Any] = {"resume_from_checkpoint": "last"}
+        with pytest.raises(ValueError, match="was made with pooling last and this run has max"):
+            train(tmp_path, dataset_folder, vectors_file, pooling="max", **resume)
+        with pytest.raises(ValueError, match="was made with freeze_embeddings True and this run has False"):
+            train(tmp_path, dataset_folder, vectors_file, embedding_strategy="finetune", **resume)
+        other = tmp_path / "tiny.7d"
+        other.write_text(vectors_file.read_text().replace("0.1", "0.2"))
+        with pytest.raises(ValueError, match="was made with word_vectors"):
+            train(tmp_path, dataset_folder, other, **resume)
+        # Two words change places: every size and the coverage stay as they were, the ids don't.
+        data = tmp_path / "data"
+        data.mkdir()
+        for file in dataset_folder.iterdir():
+            swapped = file.read_text().replace("plot", "#").replace("the", "plot").replace("#", "the")
+            (data / file.name).write_text(swapped)
+        with pytest.raises(ValueError, match="was made with another vocabulary"):
+            train(tmp_path, data, vectors_file, **resume)
 
     def test_half_written_checkpoints_are_told_apart(self, tmp_path: Path) -> None:
         for name, complete in (("checkpoint-9", True), ("checkpoint-10", True), ("checkpoint-11", False)):
@@ -217,7 +239,9 @@ class TestRun:
             if complete:
                 (tmp_path / name / "trainer_state.json").touch()
         assert find_last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
-        assert find_incomplete_checkpoints(tmp_path) == [tmp_path / "checkpoint-11"]
+        (tmp_path / "checkpoint-best").mkdir()
+        (tmp_path / "checkpoint-12").touch()
+        assert [folder.name for folder in find_checkpoints(tmp_path)] == [f"checkpoint-{n}" for n in (9, 10, 11)]
 
     def test_a_failed_save_leaves_the_old_model(
         self, trained: tuple[TrainingResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -229,10 +253,37 @@ class TestRun:
         def full_disk(*args: Any, **kwargs: Any) -> None:
             raise OSError("No space left on device")
 
-        monkeypatch.setattr("glove_bilstm.hub.folder.make_card", full_disk)
-        with pytest.raises(OSError, match="No space"):
-            write_model_folder(result, tmp_path)
-        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+        with monkeypatch.context() as patch:
+            patch.setattr("glove_bilstm.hub.folder.make_card", full_disk)
+            with pytest.raises(OSError, match="No space"):
+                write_model_folder(result, tmp_path)
+            assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+    def test_a_save_interrupted_at_any_move_leaves_the_old_model(
+        self, trained: tuple[TrainingResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        result, _ = trained
+        write_model_folder(result, tmp_path)
+        before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+        replace = os.replace
+        for stop in range(1, 2 * len(before) + 1):
+            moves = 0
+
+            def interrupted(source: Path, target: Path, stop: int = stop) -> None:
+                nonlocal moves
+                moves += 1
+                if moves == stop:
+                    raise KeyboardInterrupt
+                if 1 < moves < stop:  # in between, nothing can be taken for a model
+                    assert not (tmp_path / "config.json").exists()
+                replace(source, target)
+
+            with monkeypatch.context() as patch:
+                patch.setattr("glove_bilstm.hub.folder.write_json", lambda file, content: file.write_text("new"))
+                patch.setattr("glove_bilstm.hub.folder.os.replace", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    write_model_folder(result, tmp_path)
+            assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 class TestPlainTrainer:
@@ -304,6 +355,8 @@ class TestMetrics:
         report = classification_report(references, predictions, target_names=labels, output_dict=True)
         assert figures["accuracy"] == pytest.approx(report["accuracy"])
         assert figures["f1"] == pytest.approx(report["macro avg"]["f1-score"])
+        binary = ClassificationMetrics(["x", "y"]).compute(predictions=[0, 1, 1, 0], references=[0, 1, 0, 0])
+        assert binary["matthews_correlation"] == pytest.approx(np.corrcoef([0, 1, 1, 0], [0, 1, 0, 0])[0, 1])
         for label in labels:
             for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
                 assert figures[f"{ours}_{label}"] == pytest.approx(report[label][theirs])
@@ -331,6 +384,9 @@ class TestBulk:
             assert [one["label"] for one in together] == [one["label"] for one in alone]
             assert [one["score"] for one in together] == pytest.approx([one["score"] for one in alone], abs=1e-5)
         assert list(classify_texts(result.model, result.tokenizer, [])) == []
+        result.model.train()  # predicting is evaluation, in whichever mode the model was left
+        again = [one["score"] for one in classify_texts(result.model, result.tokenizer, texts)]
+        assert again == pytest.approx([one["score"] for one in alone], abs=1e-5)
 
     @pytest.mark.parametrize(
         ("problem_type", "num_labels"),

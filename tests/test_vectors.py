@@ -65,6 +65,10 @@ class TestReading:
         (tmp_path / "v.txt").write_bytes(b"a 1 2\r\nb 3 4\r\n\r\n")
         assert load_vectors(tmp_path / "v.txt").matrix.tolist() == [[1, 2], [3, 4]]
 
+    def test_a_byte_order_mark_is_no_part_of_the_first_word(self, tmp_path: Path) -> None:
+        (tmp_path / "v.txt").write_bytes(b"\xef\xbb\xbfthe 1 2\na 3 4\n")
+        assert load_vectors(tmp_path / "v.txt").words == ["the", "a"]
+
     def test_rows_are_streamed(self, tmp_path: Path) -> None:
         rows = read_glove(write(tmp_path / "v.txt", "a 1 2", "b 3"))
         assert next(rows)[0] == "a"  # before the bad row is reached
@@ -161,7 +165,7 @@ class TestEmbeddingMatrix:
             embedding_matrix(words, vectors, "random")  # type: ignore[arg-type]
 
     def test_counts_give_shares_of_tokens(self, vectors: WordVectors) -> None:
-        counts = Counter({"cat": 6, "unicorn": 3, "yeti": 1})
+        counts = Counter({"cat": 6, "yeti": 1, "unicorn": 3})
         _, coverage = embedding_matrix(list(counts), vectors, counts=counts)
         assert (coverage.tokens_found, coverage.tokens_total, coverage.token_share) == (6, 10, 0.6)
         assert coverage.missing == [("unicorn", 3), ("yeti", 1)]

@@ -29,6 +29,16 @@ class DataArguments:
     validation_share: float = 0.1
     max_length: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: A value is outside its range.
+        """
+        if not 0 < self.validation_share < 1:
+            raise ValueError(f"--validation_share must lie between 0 and 1; it is {self.validation_share}.")
+        _at_least(1, max_length=self.max_length)
+
 
 @dataclass
 class ModelArguments:
@@ -62,6 +72,15 @@ class ModelArguments:
     embedding_dropout: float = 0.5
     lstm_dropout: float = 0.5
     classifier_dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the ranges that the model's configuration doesn't.
+
+        Raises:
+            ValueError: A value is outside its range.
+        """
+        _at_least(1, min_frequency=self.min_frequency, max_vocabulary=self.max_vocabulary)
+        _at_least(0, extra_words=self.extra_words)
 
 
 @dataclass
@@ -98,13 +117,32 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     metric_for_best_model: str | None = field(default="accuracy", metadata={"help": "What 'best' means."})
 
     def __post_init__(self) -> None:
-        """Check what this class adds.
+        """Settle what depends on `eval_strategy`, and check what this class adds.
 
         Raises:
-            ValueError: `embedding_strategy` isn't one of the two, or the patience is negative.
+            ValueError: A value isn't one of its choices, or outside its range.
         """
+        if self.eval_strategy == "no":  # nothing says which checkpoint would be the best
+            self.load_best_model_at_end = False
+        elif self.eval_strategy == "steps" and self.save_strategy == "epoch" and self.load_best_model_at_end:
+            # The best checkpoint can only be kept where one is saved at every evaluation.
+            self.save_strategy = "steps"
+            self.save_steps = self.logging_steps if self.eval_steps is None else self.eval_steps
         super().__post_init__()
+        choices = ("random", "sequential", "group_by_length", "batch_rebalance")
+        if self.train_sampling_strategy not in choices:
+            raise ValueError(
+                f"train_sampling_strategy={self.train_sampling_strategy!r} is none of {', '.join(choices)}."
+            )
+        if self.num_train_epochs <= 0 and self.max_steps <= 0:
+            raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
         if self.embedding_strategy not in ("frozen", "finetune"):
             raise ValueError(f"embedding_strategy={self.embedding_strategy!r} is neither 'frozen' nor 'finetune'.")
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")
+
+
+def _at_least(lowest: int, **values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < lowest:
+            raise ValueError(f"--{name} must be at least {lowest}; it is {value}.")

@@ -1,5 +1,7 @@
 """Loading labelled texts, and refusing with a sentence what can't be trained on."""
 
+import csv
+import gzip
 import logging
 import re
 from dataclasses import dataclass
@@ -83,6 +85,8 @@ class RawSplit:
         for row, label in enumerate(self.column(column)):
             if isinstance(label, float) and label.is_integer():  # whole numbers of a csv column with a gap in it
                 label = int(label)
+            if isinstance(label, str):
+                label = label.strip()
             if isinstance(feature, ClassLabel) and isinstance(label, int) and label >= 0:
                 names.append(feature.int2str(label))
             elif isinstance(label, str) and label or isinstance(label, int):
@@ -127,17 +131,20 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
         files = {split: [str(folder / f"{split}.jsonl")] for split in ("train", "validation", "test")}
         loaded = load_dataset("json", data_files=files)
     elif path.is_file():
-        endings = [ending for ending in path.suffixes if ending != ".gz"]
-        builder = BUILDERS.get(endings[-1] if endings else "")
+        builder = BUILDERS.get(_ending(path))
         if builder is None:
             raise InputError(
                 f"{path} ends in none of {', '.join(BUILDERS)} (and .gz after it), so its format is unknown."
             )
         files = {"train": [str(path)]}
-        loaded = _load(builder, path, data_files=files, **({"sep": "\t"} if endings[-1] == ".tsv" else {}))
+        loaded = _load(builder, path, data_files=files, **_csv_options(path))
     elif path.is_dir():
         files = _files_by_split(path)
-        loaded = _load(str(path), path)
+        all_files = [Path(file) for of_split in files.values() for file in of_split]
+        if all_files and all(_ending(file) in (".csv", ".tsv") for file in all_files):
+            loaded = _load("csv", path, data_files=files, **_csv_options(all_files[0]))
+        else:
+            loaded = _load(str(path), path)
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and not Path(str(dataset)).suffix:
         loaded = _load(str(dataset), None)
     else:
@@ -174,7 +181,8 @@ def load_labelled_texts(
         logger.info("The test split has no labels, so nothing is measured on it.")
         del splits["test"]
 
-    texts = {name: split.texts(text_column) for name, split in splits.items()}
+    # A text without words is nothing to learn from, but it can be predicted.
+    texts = {name: split.texts(text_column, empty_allowed=name == "test") for name, split in splits.items()}
     names = {name: split.labels(label_column) for name, split in splits.items()}
     feature = raw["train"].rows.features[label_column]
     labels = list(feature.names) if isinstance(feature, ClassLabel) else _in_order(set(names["train"]))
@@ -230,6 +238,29 @@ def _load(builder: str, path: Path | None, **kwargs: Any) -> DatasetDict:
         raise InputError(f"{path or builder} can't be read as a data set: {cause}") from error
 
 
+def _ending(file: Path) -> str:
+    """What a file's name ends in, before any .gz."""
+    return Path(file.name.lower().removesuffix(".gz")).suffix
+
+
+def _csv_options(file: Path) -> dict[str, Any]:
+    """How to read a csv or tsv file (nothing for others): as text, so that "NA" and "1984" stay what they are."""
+    if _ending(file) not in (".csv", ".tsv"):
+        return {}
+    mark = {".csv": ",", ".tsv": "\t"}[_ending(file)]
+    opener = gzip.open if file.suffix.lower() == ".gz" else open
+    try:
+        with opener(file, "rt", encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines, delimiter=mark), [])
+    except (UnicodeDecodeError, gzip.BadGzipFile) as error:
+        raise InputError(f"{file} isn't UTF-8 text: {error}. Save it as UTF-8.") from error
+    if not header or len(set(header)) < len(header):
+        raise InputError(
+            f"{file} must begin with a row of column names, each once; it begins with: {', '.join(header)}."
+        )
+    return {"sep": mark, "keep_default_na": False, "features": Features({name: Value("string") for name in header})}
+
+
 def _files_by_split(folder: Path) -> dict[str, list[str]]:
     """The files that `load_dataset(folder)` takes for each split, for messages."""
     base = folder.resolve()
@@ -244,7 +275,7 @@ def _files_by_split(folder: Path) -> dict[str, list[str]]:
 
 def _is_labelled(split: RawSplit, column: str) -> bool:
     """Whether a test split has labels at all; published ones often hold none, or -1 throughout."""
-    return column in split.rows.column_names and any(label not in (None, -1) for label in split.rows[column])
+    return column in split.rows.column_names and any(label not in (None, "", -1) for label in split.rows[column])
 
 
 def _in_order(names: set[str]) -> list[str]:
@@ -261,10 +292,12 @@ def _cut_by_class(labels: np.ndarray, share: float, seed: int) -> tuple[list[int
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
         cut += rows[: round(len(rows) * share)].tolist()
+    if not cut:  # many classes of few rows each
+        cut = generator.permutation(len(labels))[: round(len(labels) * share)].tolist()
     if not cut or len(cut) == len(labels):
         raise InputError(
-            f"{len(labels)} training rows are too few to hold out {share:.0%} of each class for validation. "
-            "Add rows, or a validation split."
+            f"{share:.0%} of {len(labels)} training rows can't be held out for validation. Add rows or a validation "
+            "split, or set --validation_share."
         )
     kept = np.setdiff1d(np.arange(len(labels)), cut)
     return kept.tolist(), sorted(cut)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
-from transformers import TokenizersBackend, set_seed
+from transformers import AutoTokenizer, TokenizersBackend, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
@@ -18,13 +18,19 @@ from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
 from glove_bilstm.tokenization.word_level import build_tokenizer
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
-from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_incomplete_checkpoints, find_last_checkpoint
+from glove_bilstm.training.metrics import ClassificationMetrics
+from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_checkpoints, find_last_checkpoint, is_complete
 from glove_bilstm.vectors.alignment import Coverage, embedding_matrix, measure_coverage
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.word_vectors import load_vectors
 
 logger = logging.getLogger(__name__)
+
+TIMINGS = {"runtime", "samples_per_second", "steps_per_second"}
+"""What the Trainer adds to the figures of a split."""
+LONG_TEXT = 5_000
+"""Words; an LSTM takes them one after the other, so one such text holds up its whole batch."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,12 @@ class TrainingResult:
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
-        """Split → its figures, as `ClassificationMetrics` gives them, without the Trainer's prefixes and timings."""
+        """Split → its loss and the figures of `ClassificationMetrics`, without the Trainer's prefixes and timings."""
         return {
             split: {
                 name.removeprefix(prefix): value
                 for name, value in self.metrics.items()
-                if name.startswith(prefix) and not name.endswith(("_runtime", "_per_second"))
+                if name.startswith(prefix) and name.removeprefix(prefix) not in TIMINGS
             }
             for split, prefix in (("validation", "eval_"), ("test", "test_"))
             if split in self.data.splits
@@ -107,20 +113,29 @@ def train_classifier(
             id2label=dict(enumerate(data.labels)),
             label2id={label: position for position, label in enumerate(data.labels)},
             problem_type="single_label_classification",
+            freeze_embeddings=training_arguments.embedding_strategy == "frozen",
             word_vectors=provenance,
         )
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
     if checkpoint is not None:
-        _check_same_model(checkpoint, config)
+        _check_same_model(checkpoint, config, tokenizer)
     set_seed(training_arguments.seed)
     model = GloveBiLSTMForSequenceClassification(config)
     model.set_word_vectors(matrix)
+
+    metric = str(training_arguments.metric_for_best_model).removeprefix("eval_")
+    known = ["loss", *ClassificationMetrics(data.labels).compute(predictions=[0], references=[0])]
+    if metric not in known:
+        raise InputError(f"There is no metric {metric!r} for --metric_for_best_model; there are: {', '.join(known)}.")
 
     encoded = {
         name: _encode(split, tokenizer, data_arguments.max_length if name == "train" else None)
         for name, split in data.splits.items()
     }
+    longest = max(len(ids) for ids in encoded["train"]["input_ids"])
+    if longest > LONG_TEXT:
+        logger.info(f"The longest training text has {longest:,} words, which is slow; --max_length cuts such texts.")
     trainer = GloveBiLSTMTrainer(
         model=model,
         args=training_arguments,
@@ -134,10 +149,17 @@ def train_classifier(
         f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
         f"(strategy {training_arguments.embedding_strategy})"
     )
+    if overwrite and checkpoint is None:
+        # Everything given was usable. Old checkpoints would be taken for this run's; the old model stays until the new
+        # one is complete.
+        for old in find_checkpoints(output_dir):
+            shutil.rmtree(old)
     try:
         metrics = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
     except KeyboardInterrupt:
-        _remove_incomplete_checkpoints(output_dir)
+        half_written = output_dir / f"checkpoint-{trainer.state.global_step}"
+        if half_written.is_dir() and not is_complete(half_written):
+            shutil.rmtree(half_written)
         last = find_last_checkpoint(output_dir)
         raise KeyboardInterrupt(
             f"The last complete checkpoint is {last}; --resume_from_checkpoint continues from there."
@@ -155,7 +177,6 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
     """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
     if output_dir.exists() and not output_dir.is_dir():
         raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
-    _remove_incomplete_checkpoints(output_dir)
     last = find_last_checkpoint(output_dir)
     if resume is not None:
         checkpoint = last if resume == "last" else Path(resume)
@@ -165,9 +186,6 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
             )
         return checkpoint
     if overwrite:
-        # The model that is there stays until the new one is complete; old checkpoints would be taken for this run's.
-        for checkpoint in output_dir.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
         return None
     if (output_dir / "config.json").exists():
         raise InputError(
@@ -181,22 +199,21 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
     return None
 
 
-def _remove_incomplete_checkpoints(output_dir: Path) -> None:
-    for checkpoint in find_incomplete_checkpoints(output_dir):
-        shutil.rmtree(checkpoint)
-
-
-def _check_same_model(checkpoint: Path, config: GloveBiLSTMConfig) -> None:
-    """Refuse to continue a run with another vocabulary, architecture or set of labels."""
+def _check_same_model(checkpoint: Path, config: GloveBiLSTMConfig, tokenizer: TokenizersBackend) -> None:
+    """Refuse to continue a run with other words, vectors, labels or options of the model."""
     saved = GloveBiLSTMConfig.from_pretrained(checkpoint)
-    fields = ("vocab_size", "embedding_dim", "hidden_size", "num_hidden_layers", "pooling", "id2label")
-    for name in fields:
-        before, now = getattr(saved, name), getattr(config, name)
-        if before != now:
-            raise InputError(
-                f"{checkpoint} was made with {name} {before}, and this run has {now}. Resume with the same data, "
-                "vectors and options, or start over with --overwrite."
-            )
+    differing = [
+        f"{name} {getattr(saved, name)} and this run has {getattr(config, name)}"
+        for name in (*GloveBiLSTMConfig.__annotations__, "id2label")
+        if getattr(saved, name) != getattr(config, name)
+    ]
+    if AutoTokenizer.from_pretrained(checkpoint, config=saved).get_vocab() != tokenizer.get_vocab():
+        differing.append("another vocabulary")
+    if differing:
+        raise InputError(
+            f"{checkpoint} was made with {differing[0]}. Resume with the same data, vectors and options, or start "
+            "over with --overwrite."
+        )
 
 
 def _vocabulary_and_vectors(

@@ -69,41 +69,53 @@ class GloveBiLSTMTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`."""
         super().__init__(*args, **kwargs)
-        model = cast(GloveBiLSTMForSequenceClassification, self.model)
-        model.set_frozen(self.args.embedding_strategy == "frozen")
-        if self.compute_metrics is None:
+        if not isinstance(self.args, GloveBiLSTMTrainingArguments):
+            raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
+        model = self._apply_strategy(self.model)
+        if self.compute_metrics is None and model.config.problem_type in (None, "single_label_classification"):
             self.compute_metrics = functools.partial(compute_metrics, label_names(model.config))
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience and self.args.load_best_model_at_end:
             self.add_callback(EarlyStoppingCallback(self.args.early_stopping_patience))
 
+    def call_model_init(self, trial: Any = None) -> GloveBiLSTMForSequenceClassification:
+        """Make the model anew, where `model_init` was given."""
+        return self._apply_strategy(super().call_model_init(trial))
+
+    def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
+        model.set_frozen(self.args.embedding_strategy == "frozen")
+        return model
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
-        dataset = cast(datasets.Dataset, self.train_dataset if train_dataset is None else train_dataset)
+        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
+        # Read as a column where there are columns: row by row takes seconds.
+        column = (
+            dataset["input_ids"] if isinstance(dataset, datasets.Dataset) else (row["input_ids"] for row in dataset)
+        )
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return LengthGroupedSampler([len(ids) for ids in dataset["input_ids"]], self._train_batch_size, seed)
+        return LengthGroupedSampler([len(ids) for ids in column], self._train_batch_size, seed)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         # Grouping by length is for training: predictions come back in the order of the rows.
         return SequentialSampler(cast(datasets.Dataset, eval_dataset))
 
 
+def find_checkpoints(output_dir: Path) -> list[Path]:
+    """The folders of checkpoints, complete or not, in the order of their steps."""
+    numbered = [
+        one for one in output_dir.glob("checkpoint-*") if one.name.partition("-")[2].isdigit() and one.is_dir()
+    ]
+    return sorted(numbered, key=lambda folder: int(folder.name.partition("-")[2]))
+
+
 def find_last_checkpoint(output_dir: Path) -> Path | None:
     """The newest checkpoint that was written to its end."""
-    complete = [folder for folder in _checkpoints(output_dir) if (folder / CHECKPOINT_COMPLETE).is_file()]
-    return max(complete, key=_step, default=None)
+    return next((folder for folder in reversed(find_checkpoints(output_dir)) if is_complete(folder)), None)
 
 
-def find_incomplete_checkpoints(output_dir: Path) -> list[Path]:
-    """The checkpoints that an interruption left half-written."""
-    return [folder for folder in _checkpoints(output_dir) if not (folder / CHECKPOINT_COMPLETE).is_file()]
-
-
-def _checkpoints(output_dir: Path) -> list[Path]:
-    return [folder for folder in output_dir.glob("checkpoint-*") if folder.name.removeprefix("checkpoint-").isdigit()]
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("checkpoint-"))
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end."""
+    return (checkpoint / CHECKPOINT_COMPLETE).is_file()

@@ -1,5 +1,6 @@
 """Reading the files that word vectors are published in, one row at a time."""
 
+import codecs
 import gzip
 import math
 import zlib
@@ -71,6 +72,8 @@ def read_glove(
                 if limit is not None and number > limit:
                     break
                 line = line.rstrip(b"\r\n")
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if not line:
                     continue
                 if dim == 0:

@@ -84,7 +84,10 @@ def load_vectors(name: str | Path, words: Iterable[str] | None = None, limit: in
 
     Raises:
         InputError: There is no such file, or it doesn't hold word vectors; the message names file and row.
+        ValueError: `limit` is below 1.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1; it is {limit}.")
     wanted = None if words is None else {form for word in words for form in fallback_forms(word)}
     found: list[str] = []
     rows: list[np.ndarray] = []
