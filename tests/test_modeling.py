@@ -1,43 +1,16 @@
-import itertools
 from pathlib import Path
 from typing import Any
 
-import accelerate
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_model import BATCH, LENGTH, POOLINGS, VOCABULARY, make_batch, make_model
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, set_seed
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, GloveBiLSTMModel
-
-BATCH, LENGTH, VOCABULARY = 13, 7, 99
-POOLINGS = ["last", "mean", "max", "attention"]
-
-
-def make_model(**changes: Any) -> GloveBiLSTMForSequenceClassification:
-    set_seed(0)
-    config = GloveBiLSTMConfig(
-        **{"vocab_size": VOCABULARY, "embedding_dim": 5, "hidden_size": 6, "num_labels": 3, **changes}
-    )
-    model = GloveBiLSTMForSequenceClassification(config).eval()
-    with torch.no_grad():  # weights that differ from gate to gate, so that a swapped gate can't hide
-        for parameter in model.classifier.parameters():
-            parameter.normal_()
-    return model
-
-
-def make_batch(seed: int = 0, right: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask: texts of 1 to LENGTH tokens, padded on one side."""
-    generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(2, VOCABULARY, (BATCH, LENGTH), generator=generator)
-    lengths = torch.randint(1, LENGTH + 1, (BATCH, 1), generator=generator)
-    mask = torch.arange(LENGTH) < lengths
-    if not right:
-        mask = mask.flip(1)
-    return ids * mask, mask.long()
 
 
 class PlainBiLSTM(nn.Module):
@@ -315,83 +288,3 @@ class TestEmbedding:
             other = nn.Embedding(7, 5, padding_idx=0)
             model.set_input_embeddings(other)
             assert model.get_input_embeddings() is other
-
-
-class TestHooks:
-    def test_every_module_with_weights_is_called(self) -> None:
-        """Offloading, sharding and quantisation hang on modules' hooks."""
-        model = make_model(pooling="attention")
-        called = set()
-        for name, module in model.named_modules():
-            module.register_forward_hook(lambda *_, name=name: called.add(name))
-        model(*make_batch())
-        assert {name for name, module in model.named_modules() if list(module.parameters(recurse=False))} <= called
-
-    def test_offloaded_to_the_cpu(self) -> None:
-        model, (ids, mask) = make_model(), make_batch()
-        expected = model(ids, mask).logits
-        offloaded = accelerate.cpu_offload(model, execution_device=torch.device("cpu"))
-        assert torch.equal(offloaded(input_ids=ids, attention_mask=mask).logits, expected)
-
-
-class TestConfig:
-    @pytest.mark.parametrize(
-        ("changes", "message"),
-        [
-            ({"hidden_size": 0}, "hidden_size must be at least 1"),
-            ({"embedding_dropout": 1.5}, "embedding_dropout must be between 0 and 1"),
-            ({"pooling": "first"}, "pooling"),
-            ({"vocab_size": "many"}, "vocab_size"),
-        ],
-    )
-    def test_nonsense_is_refused(self, changes: dict[str, Any], message: str) -> None:
-        with pytest.raises(Exception, match=message):
-            GloveBiLSTMConfig(**changes)
-
-    def test_round_trip(self, tmp_path: Path) -> None:
-        config = GloveBiLSTMConfig(
-            vocab_size=99,
-            embedding_dropout=0,
-            id2label={0: "no", 1: "yes"},
-            label2id={"no": 0, "yes": 1},
-            word_vectors={"name": "glove.6B.50d", "dim": 50},
-        )
-        config.save_pretrained(tmp_path)
-        loaded = AutoConfig.from_pretrained(tmp_path)
-        assert type(loaded) is GloveBiLSTMConfig
-        assert loaded.to_diff_dict() == config.to_diff_dict()
-        assert set(loaded.auto_map) == {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
-
-
-class TestSaving:
-    @pytest.mark.parametrize("pooling", POOLINGS)
-    def test_reloaded_logits_are_bit_equal(self, pooling: str, tmp_path: Path) -> None:
-        model = make_model(pooling=pooling)
-        model.save_pretrained(tmp_path)
-        assert sorted(file.name for file in tmp_path.iterdir()) == [
-            "config.json",
-            "configuration_glove_bilstm.py",
-            "model.safetensors",
-            "modeling_glove_bilstm.py",
-        ]
-        ids, mask = make_batch()
-        loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
-        assert torch.equal(loaded(ids, mask).logits, model(ids, mask).logits)
-
-    def test_loaded_weights_are_aligned_in_memory(self, tmp_path: Path) -> None:
-        """Else kernels may sum in another order, and logits differ in the last bit, for one model in a hundred."""
-        make_model(embedding_dim=13, hidden_size=7, pooling="attention").save_pretrained(tmp_path)
-        model = AutoModelForSequenceClassification.from_pretrained(tmp_path)
-        embedding = model.get_input_embeddings().weight
-        assert all(one.data_ptr() % 64 == 0 for one in model.parameters() if one is not embedding)
-
-    @pytest.mark.parametrize(("dtype", "pooling"), list(itertools.product([torch.bfloat16, torch.float16], POOLINGS)))
-    def test_half_precision(self, dtype: torch.dtype, pooling: str, tmp_path: Path) -> None:
-        model = make_model(pooling=pooling)
-        model.save_pretrained(tmp_path)
-        loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=dtype)
-        ids, mask = make_batch()
-        ids[3] = mask[3] = 0
-        logits = loaded(ids, mask).logits
-        assert logits.dtype == dtype
-        assert torch.allclose(logits.float(), model(ids, mask).logits, atol=0.1)

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 import torch
 from helpers import write_jsonl
-from transformers import TrainingArguments
 
-from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
+from glove_bilstm import GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
 from glove_bilstm.hub.folder import write_model_folder
 from glove_bilstm.inference.loading import load_classifier
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
-from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.run import TrainingResult, train_classifier
 
 
@@ -39,7 +37,7 @@ class TestVocabulary:
             "frequent": {"min_frequency": 30, "extra_words": 0},
             "few": {"max_vocabulary": 3, "extra_words": 0},
         }.items():
-            model = ModelArguments(vectors=vectors_file, hidden_size=3, **changes)  # type: ignore[arg-type]
+            model = ModelArguments(vectors=vectors_file, hidden_size=3, **changes)
             sizes[name] = train(tmp_path / name, dataset_folder, model).model.config.vocab_size
         # The data set has 21 words, all of them in the vectors file; and there are <pad> and <unk>.
         assert sizes["all"] == sizes["no extra"] == 23 and sizes["few"] == 5
@@ -114,10 +112,10 @@ class TestRun:
     def test_ranges(self) -> None:
         for wrong in ({"validation_share": 1.0}, {"validation_share": -0.5}, {"max_length": 0}):
             with pytest.raises(ValueError, match="must"):
-                DataArguments(**wrong)  # type: ignore[arg-type]
+                DataArguments(**wrong)
         for wrong in ({"min_frequency": 0}, {"max_vocabulary": -3}, {"extra_words": -1}):
             with pytest.raises(ValueError, match="must be at least"):
-                ModelArguments(**wrong)  # type: ignore[arg-type]
+                ModelArguments(**wrong)
         for name, value, message in (
             ("train_sampling_strategy", "bogus", "is none of random"),
             ("num_train_epochs", 0, "Nothing would be trained"),
@@ -126,42 +124,3 @@ class TestRun:
         ):
             with pytest.raises(ValueError, match=message):
                 GloveBiLSTMTrainingArguments(output_dir="x", **{name: value})
-
-
-class TestTrainer:
-    ROWS = [{"input_ids": [2] * (1 + n % 5), "labels": n % 2} for n in range(40)]  # a plain list does as well
-
-    @pytest.fixture
-    def classifier(self, model: Path) -> tuple[Any, Any]:
-        return load_classifier(str(model))
-
-    def test_model_init_gets_the_strategy_and_the_bar_its_lines(
-        self, tmp_path: Path, classifier: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        arguments = GloveBiLSTMTrainingArguments(
-            output_dir=str(tmp_path), max_steps=2, use_cpu=True, embedding_strategy="finetune", eval_strategy="no"
-        )
-        trainer = GloveBiLSTMTrainer(
-            model_init=lambda: GloveBiLSTMForSequenceClassification(classifier[0].config),
-            args=arguments,
-            train_dataset=self.ROWS,
-            processing_class=classifier[1],
-        )
-        trainer.train()
-        assert trainer.model.get_input_embeddings().weight.requires_grad
-        assert any(isinstance(one, BriefProgressCallback) for one in trainer.callback_handler.callbacks)
-        assert "epoch 1: training loss 0." in "".join(capsys.readouterr())
-
-    def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
-        with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):
-            GloveBiLSTMTrainer(model=classifier[0], args=TrainingArguments(output_dir=str(tmp_path)))
-
-    def test_data_seed(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
-        orders = []
-        for seeds in ({"seed": 1}, {"seed": 2}, {"seed": 2, "data_seed": 1}):
-            arguments = GloveBiLSTMTrainingArguments(
-                output_dir=str(tmp_path), eval_strategy="no", use_cpu=True, **seeds  # type: ignore[arg-type]
-            )  # fmt: skip
-            trainer = GloveBiLSTMTrainer(model=classifier[0], args=arguments, train_dataset=self.ROWS)
-            orders.append(list(trainer._get_train_sampler()))  # type: ignore[arg-type]
-        assert orders[0] == orders[2] != orders[1]

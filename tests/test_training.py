@@ -1,37 +1,29 @@
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 from safetensors.torch import load_file
-from sklearn.metrics import classification_report
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    Trainer,
-    TrainingArguments,
     pipeline,
-    set_seed,
 )
 
 from glove_bilstm import (
     GloveBiLSTMConfig,
-    GloveBiLSTMForSequenceClassification,
     GloveBiLSTMTrainer,
     GloveBiLSTMTrainingArguments,
     load_vectors,
 )
 from glove_bilstm.hub.folder import write_model_folder
-from glove_bilstm.inference.bulk import classify_texts, evaluate_texts
+from glove_bilstm.inference.bulk import classify_texts
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
-from glove_bilstm.training.metrics import ClassificationMetrics
 from glove_bilstm.training.run import TrainingResult, train_classifier
-from glove_bilstm.training.trainer import LengthGroupedSampler, find_checkpoints, find_last_checkpoint
+from glove_bilstm.training.trainer import find_checkpoints, find_last_checkpoint
 
 
 def train(
@@ -188,7 +180,7 @@ class TestRun:
     def test_the_best_checkpoint_is_kept(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         # So high a learning rate that the last epoch isn't the best one.
         result = train(tmp_path, dataset_folder, vectors_file, learning_rate=0.3, num_train_epochs=5, seed=3)
-        state = json.loads((find_last_checkpoint(tmp_path) / "trainer_state.json").read_text())  # type: ignore[operator]
+        state = json.loads((find_last_checkpoint(tmp_path) / "trainer_state.json").read_text())
         accuracies = [log["eval_accuracy"] for log in state["log_history"] if "eval_accuracy" in log]
         assert result.metrics["eval_accuracy"] == max(accuracies) == state["best_metric"]
 
@@ -284,134 +276,3 @@ class TestRun:
                 with pytest.raises(KeyboardInterrupt):
                     write_model_folder(result, tmp_path)
             assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
-
-
-class TestPlainTrainer:
-    def test_works_on_the_model(self, tmp_path: Path, trained: tuple[TrainingResult, Path]) -> None:
-        """Gradient accumulation included: the loss stays a mean."""
-        result, _ = trained
-        rows = Dataset.from_list([{"input_ids": [2 + n % 5] * (n % 4), "labels": n % 2} for n in range(26)])
-        losses = []
-        for batch_size, accumulation in ((12, 1), (4, 3)):
-            set_seed(0)
-            config = result.model.config
-            model = GloveBiLSTMForSequenceClassification(
-                GloveBiLSTMConfig(
-                    vocab_size=config.vocab_size,
-                    embedding_dim=7,
-                    hidden_size=6,
-                    embedding_dropout=0.0,
-                    lstm_dropout=0.0,
-                    classifier_dropout=0.0,
-                    freeze_embeddings=False,
-                )
-            )
-            arguments = TrainingArguments(
-                output_dir=str(tmp_path),
-                max_steps=2,
-                per_device_train_batch_size=batch_size,
-                use_cpu=True,
-                gradient_accumulation_steps=accumulation,
-                logging_steps=1,
-                report_to="none",
-                save_strategy="no",
-                disable_tqdm=True,
-                dataloader_pin_memory=False,
-                dataloader_drop_last=True,
-            )
-            trainer = Trainer(model=model, args=arguments, train_dataset=rows, processing_class=result.tokenizer)
-            trainer.train()
-            losses.append([log["loss"] for log in trainer.state.log_history if "loss" in log])
-        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-        assert losses[0][0] == pytest.approx(0.69, abs=0.1)
-
-
-class TestLengthGroupedSampler:
-    def test_is_a_permutation_grouped_by_length_and_repeatable(self) -> None:
-        lengths = np.random.default_rng(0).integers(0, 200, 999).tolist()
-        sampler = LengthGroupedSampler(lengths, batch_size=13, seed=1)
-        order = list(sampler)
-        assert sorted(order) == list(range(999)) and len(sampler) == 999
-        assert order == list(sampler)
-        sampler.set_epoch(1)
-        assert order != list(sampler)
-        spread = [np.ptp([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
-        assert np.mean(spread) < 10  # of 200
-        # and batches aren't ordered by length
-        means = [np.mean([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
-        assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
-
-    @pytest.mark.parametrize("count", [1, 12, 13, 14])
-    def test_few_rows(self, count: int) -> None:
-        assert sorted(LengthGroupedSampler([3] * count, 13, 0)) == list(range(count))
-
-
-class TestMetrics:
-    def test_against_scikit_learn(self) -> None:
-        generator = np.random.default_rng(0)
-        references, predictions = generator.integers(0, 3, (2, 99))
-        labels = ["x", "y", "z"]
-        figures = ClassificationMetrics(labels).compute(predictions=predictions, references=references)
-        report = classification_report(references, predictions, target_names=labels, output_dict=True)
-        assert figures["accuracy"] == pytest.approx(report["accuracy"])
-        assert figures["f1"] == pytest.approx(report["macro avg"]["f1-score"])
-        binary = ClassificationMetrics(["x", "y"]).compute(predictions=[0, 1, 1, 0], references=[0, 1, 0, 0])
-        assert binary["matthews_correlation"] == pytest.approx(np.corrcoef([0, 1, 1, 0], [0, 1, 0, 0])[0, 1])
-        for label in labels:
-            for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
-                assert figures[f"{ours}_{label}"] == pytest.approx(report[label][theirs])
-
-    def test_a_class_that_never_occurs(self) -> None:
-        figures = ClassificationMetrics(["x", "y", "z"]).compute(predictions=[0, 1], references=[0, 1])
-        assert figures["accuracy"] == 1.0 and figures["f1_z"] == 0.0
-
-    def test_is_an_evaluate_metric(self) -> None:
-        metric = ClassificationMetrics(["x", "y"])
-        metric.add_batch(predictions=[0, 1], references=[0, 0])
-        metric.add_batch(predictions=[1], references=[1])
-        assert metric.compute()["accuracy"] == pytest.approx(2 / 3)
-
-
-class TestBulk:
-    def test_order_is_kept_and_batches_make_no_difference(
-        self, trained: tuple[TrainingResult, Path], make_rows: Callable
-    ) -> None:
-        result, _ = trained
-        texts = [row["text"] for row in make_rows(301, 9)]
-        alone = [next(classify_texts(result.model, result.tokenizer, [text])) for text in texts]
-        for batch_size in (1, 2, 64):  # with 2, several chunks
-            together = list(classify_texts(result.model, result.tokenizer, iter(texts), batch_size))
-            assert [one["label"] for one in together] == [one["label"] for one in alone]
-            assert [one["score"] for one in together] == pytest.approx([one["score"] for one in alone], abs=1e-5)
-        assert list(classify_texts(result.model, result.tokenizer, [])) == []
-        result.model.train()  # predicting is evaluation, in whichever mode the model was left
-        again = [one["score"] for one in classify_texts(result.model, result.tokenizer, texts)]
-        assert again == pytest.approx([one["score"] for one in alone], abs=1e-5)
-
-    @pytest.mark.parametrize(
-        ("problem_type", "num_labels"),
-        [("single_label_classification", 3), ("multi_label_classification", 3), ("regression", 1), (None, 1)],
-    )
-    def test_scores_are_those_of_the_pipeline(
-        self, problem_type: Any, num_labels: int, trained: tuple[TrainingResult, Path]
-    ) -> None:
-        tokenizer = trained[0].tokenizer
-        config = GloveBiLSTMConfig(
-            vocab_size=len(tokenizer), embedding_dim=7, hidden_size=6, problem_type=problem_type, num_labels=num_labels
-        )
-        model = GloveBiLSTMForSequenceClassification(config).eval()
-        texts = ["a good film", "", "dull"]
-        answers = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")(texts)
-        for ours, theirs in zip(classify_texts(model, tokenizer, texts), answers, strict=True):
-            assert ours["label"] == theirs["label"]
-            assert ours["score"] == pytest.approx(theirs["score"], abs=1e-6)
-
-    def test_evaluate_texts_gives_the_trainer_figures(
-        self, trained: tuple[TrainingResult, Path], dataset_folder: Path
-    ) -> None:
-        result, _ = trained
-        rows = [json.loads(line) for line in (dataset_folder / "test.jsonl").read_text().splitlines()]
-        figures = evaluate_texts(
-            result.model, result.tokenizer, [row["text"] for row in rows], [row["label"] for row in rows]
-        )
-        assert figures["accuracy"] == pytest.approx(result.metrics["test_accuracy"])

@@ -162,7 +162,7 @@ class TestEmbeddingMatrix:
         assert np.array_equal(rows["normal"], embedding_matrix(words, vectors, "normal", seed=0)[0])
         assert not np.array_equal(rows["normal"], embedding_matrix(words, vectors, "normal", seed=1)[0])
         with pytest.raises(ValueError, match="oov='random'"):
-            embedding_matrix(words, vectors, "random")  # type: ignore[arg-type]
+            embedding_matrix(words, vectors, "random")
 
     def test_counts_give_shares_of_tokens(self, vectors: WordVectors) -> None:
         counts = Counter({"cat": 6, "yeti": 1, "unicorn": 3})

@@ -231,7 +231,7 @@ def _load(builder: str, path: Path | None, **kwargs: Any) -> DatasetDict:
             f"There is no folder {builder}, and the Hub, where a data set of that name might be, can't be reached: "
             f"{error}"
         ) from error
-    except Exception as error:  # noqa: BLE001 - each builder raises its own
+    except Exception as error:  # each builder raises its own
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__

@@ -1,0 +1,118 @@
+"""The Trainer's own behaviour, and a plain Trainer on the model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from transformers import Trainer, TrainingArguments, set_seed
+
+from glove_bilstm import (
+    GloveBiLSTMConfig,
+    GloveBiLSTMForSequenceClassification,
+    GloveBiLSTMTrainer,
+    GloveBiLSTMTrainingArguments,
+)
+from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.training.progress import BriefProgressCallback
+from glove_bilstm.training.trainer import LengthGroupedSampler
+
+
+class TestTrainer:
+    ROWS = [{"input_ids": [2] * (1 + n % 5), "labels": n % 2} for n in range(40)]  # a plain list does as well
+
+    @pytest.fixture
+    def classifier(self, model: Path) -> tuple[Any, Any]:
+        return load_classifier(str(model))
+
+    def test_model_init_gets_the_strategy_and_the_bar_its_lines(
+        self, tmp_path: Path, classifier: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = GloveBiLSTMTrainingArguments(
+            output_dir=str(tmp_path), max_steps=2, use_cpu=True, embedding_strategy="finetune", eval_strategy="no"
+        )
+        trainer = GloveBiLSTMTrainer(
+            model_init=lambda: GloveBiLSTMForSequenceClassification(classifier[0].config),
+            args=arguments,
+            train_dataset=self.ROWS,
+            processing_class=classifier[1],
+        )
+        trainer.train()
+        assert trainer.model.get_input_embeddings().weight.requires_grad
+        assert any(isinstance(one, BriefProgressCallback) for one in trainer.callback_handler.callbacks)
+        assert "epoch 1: training loss 0." in "".join(capsys.readouterr())
+
+    def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):
+            GloveBiLSTMTrainer(model=classifier[0], args=TrainingArguments(output_dir=str(tmp_path)))
+
+    def test_data_seed(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        orders = []
+        for seeds in ({"seed": 1}, {"seed": 2}, {"seed": 2, "data_seed": 1}):
+            arguments = GloveBiLSTMTrainingArguments(
+                output_dir=str(tmp_path), eval_strategy="no", use_cpu=True, **seeds
+            )  # fmt: skip
+            trainer = GloveBiLSTMTrainer(model=classifier[0], args=arguments, train_dataset=self.ROWS)
+            orders.append(list(trainer._get_train_sampler()))
+        assert orders[0] == orders[2] != orders[1]
+
+
+class TestPlainTrainer:
+    def test_works_on_the_model(self, tmp_path: Path, model: Path) -> None:
+        """Gradient accumulation included: the loss stays a mean."""
+        classifier, tokenizer = load_classifier(str(model))
+        rows = Dataset.from_list([{"input_ids": [2 + n % 5] * (n % 4), "labels": n % 2} for n in range(26)])
+        losses = []
+        for batch_size, accumulation in ((12, 1), (4, 3)):
+            set_seed(0)
+            config = classifier.config
+            model = GloveBiLSTMForSequenceClassification(
+                GloveBiLSTMConfig(
+                    vocab_size=config.vocab_size,
+                    embedding_dim=7,
+                    hidden_size=6,
+                    embedding_dropout=0.0,
+                    lstm_dropout=0.0,
+                    classifier_dropout=0.0,
+                    freeze_embeddings=False,
+                )
+            )
+            arguments = TrainingArguments(
+                output_dir=str(tmp_path),
+                max_steps=2,
+                per_device_train_batch_size=batch_size,
+                use_cpu=True,
+                gradient_accumulation_steps=accumulation,
+                logging_steps=1,
+                report_to="none",
+                save_strategy="no",
+                disable_tqdm=True,
+                dataloader_pin_memory=False,
+                dataloader_drop_last=True,
+            )
+            trainer = Trainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer)
+            trainer.train()
+            losses.append([log["loss"] for log in trainer.state.log_history if "loss" in log])
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        assert losses[0][0] == pytest.approx(0.69, abs=0.1)
+
+
+class TestLengthGroupedSampler:
+    def test_is_a_permutation_grouped_by_length_and_repeatable(self) -> None:
+        lengths = np.random.default_rng(0).integers(0, 200, 999).tolist()
+        sampler = LengthGroupedSampler(lengths, batch_size=13, seed=1)
+        order = list(sampler)
+        assert sorted(order) == list(range(999)) and len(sampler) == 999
+        assert order == list(sampler)
+        sampler.set_epoch(1)
+        assert order != list(sampler)
+        spread = [np.ptp([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
+        assert np.mean(spread) < 10  # of 200
+        # and batches aren't ordered by length
+        means = [np.mean([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
+        assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
+
+    @pytest.mark.parametrize("count", [1, 12, 13, 14])
+    def test_few_rows(self, count: int) -> None:
+        assert sorted(LengthGroupedSampler([3] * count, 13, 0)) == list(range(count))
