@@ -219,7 +219,8 @@ def load_labelled_texts(
             f"There is no validation split: {len(cut):,} of the {len(kept) + len(cut):,} training rows are held out "
             f"as one (by class, seed {seed})."
         )
-    return LabelledTexts(str(dataset), checked, labels)
+    in_order = DatasetDict({name: checked[name] for name in ("train", "validation", "test") if name in checked})
+    return LabelledTexts(str(dataset), in_order, labels)
 
 
 def _load(builder: str, path: Path | None, **kwargs: Any) -> DatasetDict:
