@@ -199,6 +199,9 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.embeddings(input_ids)  # [B, T, D]
         states = self.embedding_dropout(inputs_embeds)  # [B, T, D]
+        if output_hidden_states and input_ids is not None and torch.is_grad_enabled() and not states.requires_grad:
+            # Frozen vectors get no gradient, but who asks for the states may want to know how they weigh (saliency).
+            states.requires_grad_()
         hidden_states = [states]
 
         # Tokens first, in their order, and padding after them: what packing asks for. `places` undoes it.

@@ -266,6 +266,19 @@ class TestEmbedding:
             else:
                 assert gradient[2:].any() and not gradient[0].any()
 
+    @pytest.mark.parametrize("frozen", [True, False])
+    def test_gradients_of_what_goes_in_and_comes_out_can_be_had(self, frozen: bool) -> None:
+        model, (ids, mask) = make_model(freeze_embeddings=frozen), make_batch()
+        outputs = model(ids, mask, output_hidden_states=True)
+        ends = outputs.hidden_states[0], outputs.hidden_states[-1]
+        for states in ends:
+            states.retain_grad()
+        outputs.logits.sum().backward()
+        assert all(states.grad[mask == 1].any() for states in ends)
+        assert (model.get_input_embeddings().weight.grad is None) is frozen
+        with torch.no_grad():
+            assert not model(ids, mask, output_hidden_states=True).hidden_states[0].requires_grad
+
     def test_row_zero_stays_zero(self, tmp_path: Path) -> None:
         model = make_model(freeze_embeddings=False).train()
         ids, mask = make_batch()
