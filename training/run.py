@@ -154,8 +154,18 @@ def train_classifier(
         # one is complete.
         for old in find_checkpoints(output_dir):
             shutil.rmtree(old)
+    metrics = _train(trainer, checkpoint, output_dir)
+    metrics |= trainer.evaluate()
+    if "test" in encoded:
+        metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
+    arguments = (data_arguments, model_arguments, training_arguments)
+    return TrainingResult(model, tokenizer, data, coverage, metrics, trainer.state.global_step, arguments)
+
+
+def _train(trainer: GloveBiLSTMTrainer, checkpoint: Path | None, output_dir: Path) -> dict[str, float]:
+    """Train; after Ctrl-C remove what is half-written, and say how to continue."""
     try:
-        metrics = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
+        return trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
     except KeyboardInterrupt:
         half_written = output_dir / f"checkpoint-{trainer.state.global_step}"
         if half_written.is_dir() and not is_complete(half_written):
@@ -166,11 +176,6 @@ def train_classifier(
             if last is not None
             else "No checkpoint was complete yet."
         ) from None
-    metrics |= trainer.evaluate()
-    if "test" in encoded:
-        metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
-    arguments = (data_arguments, model_arguments, training_arguments)
-    return TrainingResult(model, tokenizer, data, coverage, metrics, trainer.state.global_step, arguments)
 
 
 def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -> Path | None:
