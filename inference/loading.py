@@ -20,8 +20,9 @@ def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
     if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
         raise InputError(f"{model} holds no model: it has no config.json. Name a folder that training wrote.")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
-        return AutoModelForSequenceClassification.from_pretrained(model), tokenizer
+        # Our own classes need no trust; another model's code isn't run, nor is the user asked in the middle of a job.
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        return AutoModelForSequenceClassification.from_pretrained(model, trust_remote_code=False), tokenizer
     except Exception as error:  # each part of a broken folder raises its own
         raise InputError(
             f"There is no model to load at {model}: {(str(error) or repr(error)).splitlines()[0]}"

@@ -208,6 +208,19 @@ class TestPredict:
             main(["predict", "--model", str(model)])
         assert "give either texts or --input" in capsys.readouterr().err
 
+    def test_code_of_other_models_is_not_run(
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (tmp_path / name).write_bytes((model / name).read_bytes())
+        (tmp_path / "other.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+        names = {name: "other.Other" for name in ("AutoConfig", "AutoModelForSequenceClassification")}
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": "other", "auto_map": names}))
+        assert main(["predict", "--model", str(tmp_path), "good"]) == 1
+        told = capsys.readouterr()
+        assert "There is no model to load at" in told.err and "[y/N]" not in told.out
+        assert not (tmp_path / "was run").exists()
+
 
 class TestCoverage:
     def test_table_and_json(
