@@ -27,12 +27,14 @@ WORDS = [*FILLERS, *GOOD, *BAD]
 def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep data sets and remote code that tests load out of the user's own caches."""
     import datasets.config
+    from huggingface_hub import constants
     from transformers import dynamic_module_utils
     from transformers.utils import hub
 
     cache = tmp_path_factory.mktemp("cache")
     patch = pytest.MonkeyPatch()
     patch.setenv("HF_HOME", str(cache))
+    patch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "datasets")
     for module in (dynamic_module_utils, hub):
         patch.setattr(module, "HF_MODULES_CACHE", str(cache / "modules"))

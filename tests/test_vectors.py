@@ -1,106 +1,18 @@
-import gzip
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_bilstm import Coverage, WordVectors, embedding_matrix, load_vectors
+from glove_bilstm import WordVectors, embedding_matrix
 from glove_bilstm.vectors.alignment import measure_coverage
 from glove_bilstm.vectors.errors import InputError
-from glove_bilstm.vectors.formats import read_glove
-
-
-def write(file: Path, *lines: str) -> Path:
-    file.write_bytes("".join(line + "\n" for line in lines).encode())
-    return file
 
 
 @pytest.fixture
 def vectors() -> WordVectors:
     return WordVectors(["the", "cat", "dog", "stone"], np.array([[1, 0, 0], [0, 3, 4], [0, 4, 3], [-1, 0, 0]], "f4"))
-
-
-class TestReading:
-    def test_values_are_those_of_the_file(self, vectors_file: Path) -> None:
-        lines = [line.split(" ") for line in vectors_file.read_text(encoding="utf-8").strip().split("\n")]
-        vectors = load_vectors(vectors_file)
-        assert vectors.words == [line[0] for line in lines]
-        assert vectors.matrix.dtype == np.float32
-        expected = np.array([[float(value) for value in line[1:]] for line in lines], dtype=np.float32)
-        assert np.array_equal(vectors.matrix, expected)
-
-    def test_only_wanted_words_are_held(self, vectors_file: Path) -> None:
-        vectors = load_vectors(vectors_file, words=["dull", "nothing", "GREAT"])
-        # In the file's order; a cased word brings the lower-cased one that embedding_matrix falls back to.
-        assert vectors.words == ["great", "dull"]
-        assert np.array_equal(vectors["dull"], load_vectors(vectors_file)["dull"])
-
-    def test_limit_looks_at_the_head_only(self, vectors_file: Path) -> None:
-        assert load_vectors(vectors_file, limit=3).words == load_vectors(vectors_file).words[:3]
-        assert load_vectors(vectors_file, words=["weak"], limit=3).words == []
-
-    def test_rows_that_are_not_wanted_are_not_parsed(self, tmp_path: Path) -> None:
-        file = write(tmp_path / "v.txt", "a 1 2", "b one two", "c 3 4")
-        assert load_vectors(file, words=["a", "c"]).words == ["a", "c"]
-
-    @pytest.mark.parametrize("name", ["v.txt.gz", "named_otherwise.txt"])
-    def test_gzip_is_told_by_content(self, tmp_path: Path, vectors_file: Path, name: str) -> None:
-        (tmp_path / name).write_bytes(gzip.compress(vectors_file.read_bytes()))
-        assert np.array_equal(load_vectors(tmp_path / name).matrix, load_vectors(vectors_file).matrix)
-
-    def test_words_with_spaces_and_odd_characters(self, tmp_path: Path) -> None:
-        words = [". . .", "at name@domain.com", "a\u00a0b", "\u0085", "x\u2028y", "", "1"]
-        file = write(tmp_path / "v.txt", "the 0.5 1", *(f"{word} 1 2" for word in words))
-        assert load_vectors(file).words == ["the", *words]
-        assert load_vectors(file, words=[". . .", "1"]).words == [". . .", "1"]
-
-    def test_first_of_duplicates_wins(self, tmp_path: Path) -> None:
-        file = write(tmp_path / "v.txt", "a 1 2", "b 3 4", "a 5 6")
-        assert load_vectors(file)["a"].tolist() == [1, 2]
-
-    def test_windows_line_ends_and_a_blank_last_line(self, tmp_path: Path) -> None:
-        (tmp_path / "v.txt").write_bytes(b"a 1 2\r\nb 3 4\r\n\r\n")
-        assert load_vectors(tmp_path / "v.txt").matrix.tolist() == [[1, 2], [3, 4]]
-
-    def test_a_byte_order_mark_is_no_part_of_the_first_word(self, tmp_path: Path) -> None:
-        (tmp_path / "v.txt").write_bytes(b"\xef\xbb\xbfthe 1 2\na 3 4\n")
-        assert load_vectors(tmp_path / "v.txt").words == ["the", "a"]
-
-    def test_rows_are_streamed(self, tmp_path: Path) -> None:
-        rows = read_glove(write(tmp_path / "v.txt", "a 1 2", "b 3"))
-        assert next(rows)[0] == "a"  # before the bad row is reached
-        with pytest.raises(InputError, match="row 2"):
-            next(rows)
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (b"", "is empty"),
-            (b"text,label\ngood film,1\n", "doesn't hold word vectors: its first row, 'text,label'"),
-            (b'{"text": "a good film", "label": 1}\n', "doesn't hold word vectors"),
-            (b"400000 50\nthe 1 2\n", "'rows dimension' header"),
-            (b"a 1 2 3\nb 1 2\n", r"row 2: 2 values, where the first row has 3"),
-            (b"a 1 2\nb 1 x2\n", r"row 2: 'x2' is not a number"),
-            (b"a 1 2\nb 1 nan\n", r"row 2: nan is not a finite number"),
-            # mtime: the time of day would stand in the test's name, and two workers could collect different ones.
-            (gzip.compress(b"a 1 2\n" * 999, mtime=0)[:-20], "is damaged: its compressed data"),
-            (b"\x80\x04\x95\x00\x01", "doesn't hold word vectors"),
-        ],
-    )
-    def test_bad_files_get_a_sentence(self, tmp_path: Path, content: bytes, message: str) -> None:
-        (tmp_path / "v.txt").write_bytes(content)
-        with pytest.raises(InputError, match=message) as caught:
-            load_vectors(tmp_path / "v.txt")
-        assert "v.txt" in str(caught.value)
-
-    def test_missing_file_and_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="There is no vectors file .*nowhere"):
-            load_vectors(tmp_path / "nowhere.txt")
-        with pytest.raises(InputError, match="is a folder"):
-            load_vectors(tmp_path)
 
 
 class TestWordVectors:
@@ -134,7 +46,9 @@ class TestEmbeddingMatrix:
         assert matrix[2].tolist() == [0, 4, 3]
         assert matrix[3].tolist() == [0, 3, 4]  # found lower-cased
         assert matrix[1] == pytest.approx([0, 3.5, 3.5])  # the mean of the two that were found
-        assert coverage == Coverage(2, 3, 0, 0, {"exact": 1, "lower-cased": 1}, [("unicorn", 0)])
+        assert (coverage.types_found, coverage.types_total, coverage.tokens_total) == (2, 3, 0)
+        assert coverage.found_as == {"exact": 1, "lower-cased": 1}
+        assert coverage.missing == [("unicorn", 0)]
         assert str(coverage) == "found 2 of 3 types (66.7%)"
 
     def test_special_tokens_may_be_there_already(self, vectors: WordVectors) -> None:
@@ -171,7 +85,7 @@ class TestEmbeddingMatrix:
         assert (coverage.tokens_found, coverage.tokens_total, coverage.token_share) == (6, 10, 0.6)
         assert coverage.missing == [("unicorn", 3), ("yeti", 1)]
         assert str(coverage) == "found 1 of 3 types (33.3%), 60.0% of tokens"
-        assert coverage.to_dict(most_missing=1)["missing"] == [{"word": "unicorn", "tokens": 3}]
+        assert coverage.to_dict(most_missing=1)["missing"] == [{"word": "unicorn", "tokens": 3, "nearest": None}]
 
     def test_nothing_found_is_an_error(self, vectors: WordVectors) -> None:
         with pytest.raises(InputError, match="None of the 2 words has a vector"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.special_tokens import PAD_ID, SPECIAL_TOKENS, UNK_ID, in_id_order
@@ -16,14 +18,6 @@ if TYPE_CHECKING:
     from glove_bilstm.vectors.word_vectors import WordVectors
 
 OutOfVocabulary = Literal["normal", "zeros", "mean"]
-
-FORMS = ("exact", "lower-cased")
-"""How a word can be found, in the order of `fallback_forms`."""
-
-
-def fallback_forms(word: str) -> tuple[str, ...]:
-    """The spellings under which a word's vector is looked for, the best first."""
-    return (word, word.lower())
 
 
 @dataclass(frozen=True)
@@ -35,8 +29,11 @@ class Coverage:
         types_total: All types.
         tokens_found: Occurrences of the types found; 0 where nothing was counted.
         tokens_total: Occurrences of all types; 0 where nothing was counted.
-        found_as: How many types were found in which form ("exact", "lower-cased").
+        found_as: How many types were found in which form: "exact", "lower-cased", those of the vectors' tokenization
+            profile, "n-gram".
+        tokens_found_as: How many tokens.
         missing: The types without a vector and their occurrences, the most frequent first.
+        nearest: Of the most frequent missing types, the most similar spelling that has a vector; see `with_nearest`.
     """
 
     types_found: int
@@ -44,7 +41,9 @@ class Coverage:
     tokens_found: int
     tokens_total: int
     found_as: dict[str, int]
+    tokens_found_as: dict[str, int]
     missing: list[tuple[str, int]]
+    nearest: dict[str, str] = field(default_factory=dict)
 
     @property
     def type_share(self) -> float:
@@ -71,8 +70,33 @@ class Coverage:
             "tokens_total": self.tokens_total,
             "token_share": round(self.token_share, 6),
             "found_as": self.found_as,
-            "missing": [{"word": word, "tokens": tokens} for word, tokens in self.missing[:most_missing]],
+            "tokens_found_as": self.tokens_found_as,
+            "missing": [
+                {"word": word, "tokens": tokens, "nearest": self.nearest.get(word)}
+                for word, tokens in self.missing[:most_missing]
+            ],
         }
+
+    def with_nearest(self, known: Iterable[str], most_missing: int = 100) -> Coverage:
+        """The same, with the nearest known spelling of the most frequent missing types.
+
+        A spelling is near if few insertions, deletions, substitutions and swaps of neighbours (optimal string
+        alignment) lead to it: one for words of up to seven characters, one more for every four beyond. Of equally near
+        ones the first wins.
+
+        Args:
+            known: The words that have a vector, the most frequent first.
+            most_missing: How many missing types to look at.
+        """
+        choices = list(known)
+        nearest = {}
+        for word, _ in self.missing[:most_missing]:
+            # A word of one or two characters has everything of its length near it.
+            if len(word) > 2:
+                found = process.extractOne(word, choices, scorer=OSA.distance, score_cutoff=max(len(word) // 4, 1))
+                if found is not None:
+                    nearest[word] = found[0]
+        return replace(self, nearest=nearest)
 
 
 def measure_coverage(words: Iterable[str], vectors: WordVectors, counts: Mapping[str, int] | None = None) -> Coverage:
@@ -83,23 +107,30 @@ def measure_coverage(words: Iterable[str], vectors: WordVectors, counts: Mapping
         vectors: The vectors; only those that are loaded count.
         counts: Occurrences of each word, for the figures by token. None: types only.
     """
-    found_as = dict.fromkeys(FORMS, 0)
+    types = [word for word in words if word not in SPECIAL_TOKENS]
+    return _coverage(types, [found and found[0] for found in map(vectors.find, types)], vectors, counts)
+
+
+def _coverage(
+    types: list[str], found: list[str | None], vectors: WordVectors, counts: Mapping[str, int] | None
+) -> Coverage:
+    """Count types, and the forms that each was found in."""
+    found_as = dict.fromkeys(vectors.forms, 0)
+    tokens_found_as = dict.fromkeys(vectors.forms, 0)
     missing: list[tuple[str, int]] = []
-    types = tokens = tokens_found = 0
-    for word in words:
-        if word in SPECIAL_TOKENS:
-            continue
+    for word, form in zip(types, found, strict=True):
         occurrences = 0 if counts is None else counts.get(word, 0)
-        types += 1
-        tokens += occurrences
-        form = _find(word, vectors)
         if form is None:
             missing.append((word, occurrences))
         else:
-            found_as[FORMS[form]] += 1
-            tokens_found += occurrences
+            found_as[form] += 1
+            tokens_found_as[form] += occurrences
     missing.sort(key=lambda entry: -entry[1])
-    return Coverage(types - len(missing), types, tokens_found, tokens, found_as, missing)
+    tokens_found = sum(tokens_found_as.values())
+    tokens = tokens_found + sum(occurrences for _, occurrences in missing)
+    for form in [form for form, types_found in found_as.items() if types_found == 0]:
+        del found_as[form], tokens_found_as[form]
+    return Coverage(len(types) - len(missing), len(types), tokens_found, tokens, found_as, tokens_found_as, missing)
 
 
 def embedding_matrix(
@@ -131,7 +162,9 @@ def embedding_matrix(
         InputError: Not one word has a vector.
     """
     tokens = in_id_order(vocabulary)
-    coverage = measure_coverage(tokens, vectors, counts)
+    words = tokens[len(SPECIAL_TOKENS) :]
+    rows = [vectors.find(word) for word in words]
+    coverage = _coverage(words, [row and row[0] for row in rows], vectors, counts)
     if coverage.types_found == 0:
         raise InputError(
             f"None of the {coverage.types_total:,} words has a vector. Are the vectors for another language, or are "
@@ -140,11 +173,10 @@ def embedding_matrix(
 
     matrix = np.zeros((len(tokens), vectors.dim), dtype=np.float32)  # [V, dim]
     found = np.zeros(len(tokens), dtype=bool)
-    for row, token in enumerate(tokens):
-        form = None if token in SPECIAL_TOKENS else _find(token, vectors)
-        if form is not None:
-            matrix[row] = vectors[fallback_forms(token)[form]]
-            found[row] = True
+    for position, row in enumerate(rows, len(SPECIAL_TOKENS)):
+        if row is not None:
+            matrix[position] = row[1]
+            found[position] = True
 
     mean = matrix[found].mean(axis=0, dtype=np.float64)  # [dim]
     absent = ~found
@@ -159,8 +191,3 @@ def embedding_matrix(
     elif oov != "zeros":
         raise ValueError(f"oov={oov!r} is none of 'normal', 'zeros' and 'mean'.")
     return matrix, coverage
-
-
-def _find(word: str, vectors: WordVectors) -> int | None:
-    """The position in `fallback_forms` of the first spelling that has a vector."""
-    return next((form for form, spelling in enumerate(fallback_forms(word)) if spelling in vectors), None)

@@ -1,141 +1,158 @@
-"""Reading the files that word vectors are published in, one row at a time."""
+"""Telling the format of a vectors file by its content, and reading it."""
 
-import codecs
-import gzip
-import math
-import zlib
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from glove_bilstm.vectors.binary import read_binary
 from glove_bilstm.vectors.errors import InputError
+from glove_bilstm.vectors.fasttext import FastTextReader, NGrams, is_fasttext
+from glove_bilstm.vectors.report import ReadReport
+from glove_bilstm.vectors.safetensors_file import is_safetensors, read_safetensors
+from glove_bilstm.vectors.streams import PICKLE_ADVICE, VectorsFile
+from glove_bilstm.vectors.text import Block, find_dimension, find_header, read_text
 
-GZIP_MAGIC = b"\x1f\x8b"
-PROGRESS_LINES = 10_000
-"""How often the progress bar is moved."""
+PICKLE = re.compile(
+    rb"\x80[\x02-\x05]"  # protocols 2 to 5
+    rb"|\(?c[A-Za-z_][\w.]*\n\w+\n|\((?:dp|lp)\d+\n|\(i[\w.]+\n|[\]}]q[\x00-\x09]"  # 0 and 1
+)
+OTHERS = {
+    b"\x93NUMPY": "a NumPy array, which has no words",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF",
+    b"<": "a web page or XML; was the download refused?",
+    b"\xff\xfe": "text in UTF-16; convert it to UTF-8",
+    b"\xfe\xff": "text in UTF-16; convert it to UTF-8",
+    b"version https://git-lfs": "a Git LFS pointer in place of the file; run git lfs pull",
+}
+"""First bytes → what such a file is."""
 
 
-@contextmanager
-def open_lines(path: Path) -> Iterator[Iterator[bytes]]:
-    """Open a plain or gzipped file and give its lines; which of the two it is, its first bytes tell, not its name.
+@dataclass
+class Loaded:
+    """Everything that was wanted from a file.
 
-    A progress bar appears on a terminal when reading takes longer than two seconds.
+    Attributes:
+        words: The words found, in the file's order, then those made from n-grams.
+        matrix: Their vectors, float32 ``[len(words), dim]``.
+        report: What was met on the way.
+        ngrams: What makes vectors for further words, if the file can.
     """
-    with (
-        path.open("rb") as raw,
-        tqdm(
-            total=path.stat().st_size, desc=f"Reading {path.name}", unit="B", unit_scale=True,
-            delay=2, leave=False, disable=None,
-        ) as progress,
-    ):  # fmt: skip
-        lines = gzip.open(raw) if raw.peek(2)[:2] == GZIP_MAGIC else raw
 
-        def lines_with_progress() -> Iterator[bytes]:
-            for number, line in enumerate(lines):
-                if number % PROGRESS_LINES == 0:
-                    progress.update(raw.tell() - progress.n)
-                yield line
-
-        yield lines_with_progress()
+    words: list[str]
+    matrix: np.ndarray
+    report: ReadReport
+    ngrams: NGrams | None = None
 
 
-def read_glove(
-    path: Path, words: set[str] | None = None, limit: int | None = None
-) -> Iterator[tuple[str, np.ndarray]]:
-    r"""Stream the rows of a GloVe text file, plain or gzipped.
-
-    Rows end with ``\n`` alone and fields are divided by one ASCII space; the LAST ``dim`` fields are the vector,
-    because GloVe 840B has words that contain spaces. The first of several rows for one word wins.
-
-    Args:
-        path: The file.
-        words: Parse and yield only the rows of these words. None: all rows.
-        limit: Look at the first `limit` rows only; published files hold the most frequent words first.
-
-    Yields:
-        A word and its vector, float32 ``[dim]``, in the file's order.
+def detect_format(file: VectorsFile) -> str:
+    """The format of a file, told by its content, never by its name.
 
     Raises:
-        InputError: The file isn't GloVe text, a row has too few values or one that isn't a finite number, or the
-            compressed data ends early. The message names the file and the row.
+        InputError: It is none that can be read, a pickle among them; the message says what it is.
     """
-    # A row is told apart by its first field, before anything in it is parsed.
-    first_fields = None if words is None else {word.encode().split(b" ", 1)[0] for word in words}
-    seen: set[str] = set()
-    dim = 0
-    try:
-        with open_lines(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if limit is not None and number > limit:
-                    break
-                line = line.rstrip(b"\r\n")
-                if number == 1:
-                    line = line.removeprefix(codecs.BOM_UTF8)
-                if not line:
-                    continue
-                if dim == 0:
-                    dim = _dimension(path, line)
-                if line.count(b" ") < dim:
-                    raise InputError(
-                        f"{path}, row {number}: {line.count(b' ')} values, where the first row has {dim}. "
-                        "Every row must be a word and as many numbers; is the file cut off or damaged?"
-                    )
-                if first_fields is not None and line.split(b" ", 1)[0] not in first_fields:
-                    continue
-                fields = line.rsplit(b" ", dim)
-                word = fields[0].decode("utf-8", errors="replace")
-                if word in seen or (words is not None and word not in words):
-                    continue
-                seen.add(word)
-                yield word, _parse_values(path, number, fields[1:])
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} is damaged: its compressed data can't be read ({error}). Fetch it again.") from error
-    if dim == 0:
-        raise InputError(f"{path} is empty. Give a GloVe text file: a word and its numbers on every row.")
+    head = file.head()
+    if not head:
+        raise InputError(f"{file} is empty. Give a file of word vectors.")
+    if is_safetensors(head):
+        return "safetensors"
+    if is_fasttext(head):
+        return "fastText binary"
+    if PICKLE.match(head):
+        raise InputError(f"{file} is a pickle (of gensim, PyTorch or other Python code); {PICKLE_ADVICE}")
+    line, _, rest = head.partition(b"\n")
+    header = find_header(line) if len(line) < 100 else None
+    if header is None:
+        if find_dimension(head):
+            return "GloVe text"
+    elif find_dimension(head) and b"\0" not in rest[: 4 * header[1] + 100]:
+        return "word2vec text"
+    elif rest and header[1] > 0:
+        return "word2vec binary"
+    what = next((f"it is {what}" for magic, what in OTHERS.items() if head.startswith(magic)), None)
+    shown = line[:60].decode("utf-8", errors="backslashreplace")
+    raise InputError(
+        f"{file} doesn't hold word vectors: "
+        + (what or f"its first row, {shown!r}, isn't a word and its numbers divided by single spaces")
+        + ". Give a file in the format of GloVe, word2vec or fastText, or safetensors."
+    )
 
 
-def _dimension(path: Path, line: bytes) -> int:
-    """How many of the first row's fields, counted from its end, are numbers: the dimension of the vectors."""
-    fields = line.split(b" ")
-    if len(fields) == 2 and all(field.isdigit() for field in fields):
-        raise InputError(
-            f"{path}, row 1 is a 'rows dimension' header, as word2vec and fastText files have it. "
-            "GloVe text has none: give a GloVe file, or remove that row."
-        )
-    dim = 0
-    # The word itself may look like a number, so it is never counted.
-    for field in reversed(fields[1:]):
-        if not _is_number(field):
-            break
-        dim += 1
-    if dim < 2:
-        shown = line[:60].decode("utf-8", errors="replace")
-        raise InputError(
-            f"{path} doesn't hold word vectors: its first row, {shown!r}, isn't a word and its numbers divided by "
-            "single spaces. Give a GloVe text file, plain or gzipped."
-        )
-    return dim
+def read_vectors(file: VectorsFile, spellings: dict[str, tuple[str, ...]] | None, limit: int | None) -> Loaded:
+    """Read a vectors file of any format, holding only what is wanted.
+
+    Args:
+        file: The file.
+        spellings: Word wanted → the spellings under which it may be found. None: every word of the file.
+        limit: Look at the first `limit` rows only; published files hold the most frequent words first.
+
+    Raises:
+        InputError: The file can't be read; the message names it, and the row where it is one.
+    """
+    report = ReadReport(file.path.name, detect_format(file))
+    wanted = None if spellings is None else frozenset(form for forms in spellings.values() for form in forms)
+    collector = _Collector(report)
+    ngrams = None
+    if report.format == "safetensors":
+        words, matrix = read_safetensors(file.path)
+        words, matrix = words[:limit], matrix[:limit]
+        report.rows_read = len(words)
+        finite = np.isfinite(matrix).all(axis=1)
+        if wanted is None and finite.all() and matrix.dtype == np.float32 and len(set(words)) == len(words):
+            report.rows_kept = len(words)
+            return Loaded(words, matrix, report)  # still mapped
+        for row in np.flatnonzero(~finite).tolist():
+            report.add_malformed(row + 1, "not all of its values are finite numbers")
+        report.check_malformed(len(words))
+        kept = [row for row, word in enumerate(words) if finite[row] and (wanted is None or word in wanted)]
+        collector.add([words[row] for row in kept], matrix[kept])
+    elif report.format == "fastText binary":
+        reader = FastTextReader(file, report)
+        for block in reader.read(spellings, limit):
+            collector.add(*block)
+        ngrams = reader.ngrams
+    else:
+        with file.open() as stream:
+            blocks: Iterator[Block]
+            if report.format == "word2vec binary":
+                blocks = read_binary(stream, report, wanted, limit)
+            else:
+                blocks = read_text(stream, find_dimension(file.head()), report, wanted, limit)
+            for block in blocks:
+                collector.add(*block)
+    report.rows_kept = len(collector.words) - report.from_ngrams
+    return Loaded(collector.words, collector.matrix(), report, ngrams)
 
 
-def _is_number(field: bytes) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
+class _Collector:
+    """Puts blocks together into one matrix that is never held twice; the first row of a word wins."""
 
+    def __init__(self, report: ReadReport) -> None:
+        self.words: list[str] = []
+        self._report = report
+        self._seen: set[str] = set()
+        self._matrix = np.empty((0, 0), dtype=np.float32)
 
-def _parse_values(path: Path, number: int, fields: list[bytes]) -> np.ndarray:
-    """The fields of one row as float32 ``[dim]``."""
-    try:
-        values = np.array(fields, dtype=np.float32)
-    except ValueError:
-        wrong = next(field for field in fields if not _is_number(field)).decode("utf-8", errors="replace")
-        raise InputError(f"{path}, row {number}: {wrong!r} is not a number. Mend or remove that row.") from None
-    if not np.isfinite(values).all():
-        wrong = next(field for field in fields if not math.isfinite(float(field))).decode()
-        raise InputError(f"{path}, row {number}: {wrong} is not a finite number. Mend or remove that row.")
-    return values
+    def add(self, words: list[str], matrix: np.ndarray) -> None:
+        """Add a block: words and float32 ``[words, dim]``."""
+        new = [
+            position
+            for position, word in enumerate(words)
+            if not (word in self._seen or self._seen.add(word))  # type: ignore[func-returns-value]
+        ]
+        if len(new) < len(words):
+            self._report.duplicates += len(words) - len(new)
+            words, matrix = [words[position] for position in new], matrix[new]
+        start, stop = len(self.words), len(self.words) + len(words)
+        if stop > len(self._matrix):
+            # In place: the system moves pages, where a list of blocks would have to be copied at the end.
+            self._matrix.resize((stop + stop // 8, matrix.shape[1]), refcheck=False)
+        self._matrix[start:stop] = matrix
+        self.words += words
+
+    def matrix(self) -> np.ndarray:
+        """Everything that was added, float32 ``[len(words), dim]``; nothing can be added any more."""
+        self._matrix.resize((len(self.words), self._matrix.shape[1]), refcheck=False)
+        return self._matrix

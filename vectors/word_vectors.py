@@ -1,13 +1,23 @@
 """Word vectors in memory."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from glove_bilstm.vectors.alignment import fallback_forms
-from glove_bilstm.vectors.formats import read_glove
+from glove_bilstm.vectors import cache
+from glove_bilstm.vectors.fasttext import NGrams
+from glove_bilstm.vectors.formats import read_vectors
+from glove_bilstm.vectors.report import ReadReport
+from glove_bilstm.vectors.safetensors_file import save_vectors
 from glove_bilstm.vectors.sources import find_source
+from glove_bilstm.vectors.spelling import forms
+
+logger = logging.getLogger(__name__)
+
+NGRAM = "n-gram"
+"""The form of a word whose vector a fastText model made from its character n-grams."""
 
 
 class WordVectors:
@@ -16,13 +26,29 @@ class WordVectors:
     Attributes:
         words: The words; published files hold the most frequent first.
         matrix: Their vectors, float32 ``[len(words), dim]``.
+        profile: The tokenization profile whose spellings a word is looked for under.
+        report: What was met while reading the file. None: they come from no file.
     """
 
-    def __init__(self, words: list[str], matrix: np.ndarray) -> None:
+    def __init__(
+        self,
+        words: list[str],
+        matrix: np.ndarray,
+        profile: str = "whitespace",
+        report: ReadReport | None = None,
+        ngrams: NGrams | None = None,
+    ) -> None:
         """Pair each word with the row of `matrix` at the same position.
 
+        Args:
+            words: The words.
+            matrix: Their vectors, float32 ``[len(words), dim]``.
+            profile: The tokenization profile.
+            report: Of the reader. As many of the last words as it says were made from n-grams.
+            ngrams: What makes the vector of a word that isn't among `words`.
+
         Raises:
-            ValueError: `matrix` isn't float32 with one row a word, or a word occurs twice.
+            ValueError: `matrix` isn't float32 with one row a word, a word occurs twice, or there is no such profile.
         """
         if matrix.dtype != np.float32 or matrix.ndim != 2 or len(matrix) != len(words):
             raise ValueError(
@@ -31,7 +57,12 @@ class WordVectors:
             )
         self.words = words
         self.matrix = matrix
-        self._index = {word: position for position, word in enumerate(words)}
+        self.profile = profile
+        self.report = report
+        self._forms = forms(profile)
+        self._ngrams = ngrams
+        self._num_own = len(words) - (report.from_ngrams if report else 0)
+        self._index = dict(zip(words, range(len(words)), strict=True))
         if len(self._index) != len(words):
             raise ValueError("A word occurs twice; each word has one row.")
 
@@ -40,21 +71,48 @@ class WordVectors:
         """How many numbers a vector has."""
         return self.matrix.shape[1]
 
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """How a word can be found, the best first; `find` names one of them."""
+        return (*self._forms, NGRAM)
+
     def __len__(self) -> int:
         """How many words there are."""
         return len(self.words)
 
     def __contains__(self, word: object) -> bool:
-        """Whether the word, spelled exactly so, has a vector."""
+        """Whether the word, spelled exactly so, has a vector here; one made on demand isn't here yet."""
         return word in self._index
 
     def __getitem__(self, word: str) -> np.ndarray:
-        """The vector of a word, float32 ``[dim]``: a view of its row in `matrix`.
+        """The vector of a word, float32 ``[dim]``: a view of its row in `matrix`, or made from its n-grams.
 
         Raises:
             KeyError: The word, spelled exactly so, has no vector.
         """
-        return self.matrix[self._index[word]]
+        row = self._index.get(word)
+        if row is not None:
+            return self.matrix[row]
+        made = self._ngrams.vector(word) if self._ngrams is not None else None
+        if made is None:
+            raise KeyError(word)
+        return made
+
+    def find(self, word: str) -> tuple[str, np.ndarray] | None:
+        """Look a word up under all its spellings, and then by its n-grams.
+
+        Returns:
+            The form it was found in ("exact", "lower-cased", one of the profile's, "n-gram") and the vector, float32
+            ``[dim]``; None if it has none.
+        """
+        for form, spell in self._forms.items():
+            row = self._index.get(spell(word))
+            if row is not None and row < self._num_own:
+                return form, self.matrix[row]
+        try:
+            return NGRAM, self[word]
+        except KeyError:
+            return None
 
     def most_similar(self, word: str, k: int = 10) -> list[tuple[str, float]]:
         """The `k` other words whose vectors have the highest cosine similarity with this word's, best first.
@@ -65,33 +123,71 @@ class WordVectors:
         norms = np.linalg.norm(self.matrix, axis=1)  # [n]
         query = self[word] / max(np.linalg.norm(self[word]), np.finfo(np.float32).tiny)  # [dim]
         similarities = self.matrix @ query / np.maximum(norms, np.finfo(np.float32).tiny)  # [n]
-        similarities[self._index[word]] = -np.inf
-        best = np.argsort(-similarities, kind="stable")[: min(k, len(self) - 1)]
+        if word in self:
+            similarities[self._index[word]] = -np.inf
+        best = np.argsort(-similarities, kind="stable")[: min(k, len(self) - (word in self))]
         return [(self.words[position], float(similarities[position])) for position in best]
 
+    def save(self, path: str | Path) -> None:
+        """Write the words and vectors as a safetensors file, which `load_vectors` maps into memory.
 
-def load_vectors(name: str | Path, words: Iterable[str] | None = None, limit: int | None = None) -> WordVectors:
+        Raises:
+            ValueError: A word holds a newline.
+        """
+        save_vectors(Path(path), self.words, self.matrix)
+
+
+def load_vectors(
+    name: str | Path,
+    words: Iterable[str] | None = None,
+    limit: int | None = None,
+    profile: str | None = None,
+    use_cache: bool = True,
+) -> WordVectors:
     """Read word vectors, holding only the rows that are wanted.
 
+    The format is told by the file's content: GloVe's text, word2vec's text and binary, fastText's ``.vec`` and
+    ``.bin``, safetensors; plain or compressed as gz, bz2, xz, zst or zip. What was read is kept beside the Hub's cache
+    and mapped into memory the next time.
+
     Args:
-        name: ``"demo"`` for the bundled vectors, or the path of a GloVe text file, plain or gzipped.
-        words: The words that are wanted. The other spellings that `embedding_matrix` falls back to (lower case) are
-            kept as well. None: every word of the file.
+        name: The name of a published set, such as ``"glove.6B.100d"``, which is fetched the first time; ``"demo"`` for
+            the bundled vectors; or the path of a file. Of a zip archive with several files, one of them after a colon:
+            ``"glove.6B.zip:100d"``.
+        words: The words that are wanted. The other spellings that `embedding_matrix` falls back to are kept as well,
+            and a fastText ``.bin`` makes vectors for words that it doesn't have. None: every word of the file.
         limit: Look at the first `limit` rows of the file only, which hold the most frequent words.
+        profile: The tokenization profile whose spellings a word is looked for under. None: what belongs to the vectors
+            by their name, otherwise "whitespace".
+        use_cache: Look into the cache, and write what was read to it.
 
     Returns:
         The vectors found, in the file's order. Their values are those of the file, as float32.
 
     Raises:
-        InputError: There is no such file, or it doesn't hold word vectors; the message names file and row.
-        ValueError: `limit` is below 1.
+        InputError: There is no such file, or it can't be read as word vectors; the message names file and row.
+        ValueError: `limit` is below 1, or there is no such profile.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1; it is {limit}.")
-    wanted = None if words is None else {form for word in words for form in fallback_forms(word)}
-    found: list[str] = []
-    rows: list[np.ndarray] = []
-    for word, row in read_glove(find_source(name).path, wanted, limit):
-        found.append(word)
-        rows.append(row)
-    return WordVectors(found, np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32))
+    source = find_source(name)
+    profile = profile or source.profile or "whitespace"
+    folds = forms(profile)
+    words = None if words is None else list(words)
+    place = cache.entry(source.file, words, limit, profile) if use_cache else None
+    loaded = cache.read_entry(place, source.file) if place is not None else None
+    if loaded is None:
+        spellings = None if words is None else {word: tuple(spell(word) for spell in folds.values()) for word in words}
+        loaded = read_vectors(source.file, spellings, limit)
+        # A safetensors file is mapped as it is.
+        if place is not None and loaded.report.format != "safetensors":
+            cache.write_entry(place, loaded)
+    _say(loaded.report)
+    return WordVectors(loaded.words, loaded.matrix, profile, loaded.report, loaded.ngrams)
+
+
+def _say(report: ReadReport) -> None:
+    if report.is_clean:
+        logger.info(f"Read {report}")
+    else:
+        logger.warning(f"Read {report}")

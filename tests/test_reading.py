@@ -1,0 +1,426 @@
+"""Reading vectors files: every format, every compression, and what goes wrong."""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vector_files import MATRIX, WORDS, fasttext_binary, glove_text, word2vec_binary, word2vec_text, write
+
+from glove_bilstm import WordVectors, build_tokenizer, load_vectors
+from glove_bilstm.vectors.errors import InputError
+from glove_bilstm.vectors.fasttext import ngram_buckets
+from glove_bilstm.vectors.report import ReadReport
+from glove_bilstm.vectors.text import BATCH, read_text
+
+
+def zstd(content: bytes) -> bytes:
+    return pyarrow.Codec("zstd").compress(content, asbytes=True)
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+FORMATS = {
+    "GloVe text": glove_text(),
+    "word2vec text": word2vec_text(),
+    "word2vec binary": word2vec_binary(),
+    "word2vec binary without newlines": word2vec_binary(newline=b""),
+}
+COMPRESSIONS = {
+    "plain": lambda content: content,
+    "gz": lambda content: gzip.compress(content, mtime=0),
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd,
+    "zip": lambda content: zipped(file=content),
+}
+
+
+def load(path: Path, content: bytes | None = None, **options: object) -> WordVectors:
+    if content is not None:
+        path.write_bytes(content)
+    return load_vectors(path, use_cache=False, **options)
+
+
+def report(vectors: WordVectors) -> ReadReport:
+    assert vectors.report is not None
+    return vectors.report
+
+
+class TestFormats:
+    @pytest.mark.parametrize("compression", COMPRESSIONS)
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_every_format_in_every_compression(self, tmp_path: Path, name: str, compression: str) -> None:
+        # The name says nothing about the content.
+        file = write(tmp_path / "vectors.data", COMPRESSIONS[compression](FORMATS[name]))
+        whole = load(file)
+        assert whole.words == WORDS
+        assert np.array_equal(whole.matrix, MATRIX) and whole.matrix.dtype == np.float32
+        assert report(whole).format == name.removesuffix(" without newlines")
+        assert report(whole).is_clean and report(whole).rows_read == report(whole).rows_kept == 5
+        some = load(file, words=["日本", "Cat", "nothing"])
+        assert some.words == ["cat", "日本"]
+        assert np.array_equal(some.matrix, MATRIX[[2, 3]])
+        assert (report(some).rows_read, report(some).rows_kept) == (5, 2)
+        assert load(file, limit=2).words == WORDS[:2]
+
+    def test_rows_are_streamed(self) -> None:
+        content = b"".join(b"word%d 1 2\n" % number for number in range(9 * BATCH))
+        stream = io.BufferedReader(io.BytesIO(content))
+        blocks = read_text(stream, 2, ReadReport("v"), None, None)
+        assert next(blocks)[0][0] == "word0"
+        assert stream.tell() < len(content) / 4
+
+    def test_long_files_are_read_to_the_end(self, tmp_path: Path) -> None:
+        """Over the borders of batches and chunks."""
+        words = [f"word{number}" for number in range(4 * BATCH + 7)]
+        matrix = np.random.default_rng(0).normal(size=(len(words), 99)).round(5).astype("f4")
+        for content in (
+            glove_text(words, matrix),
+            word2vec_binary(words, matrix),
+            word2vec_binary(words, matrix, b""),
+        ):
+            whole = load(tmp_path / "v", content)
+            assert whole.words == words and np.array_equal(whole.matrix, matrix)
+            some = load(tmp_path / "v", words=words[::1000])
+            assert some.words == words[::1000] and np.array_equal(some.matrix, matrix[::1000])
+            assert load(tmp_path / "v", limit=BATCH + 1).words == words[: BATCH + 1]
+
+    def test_values_are_rounded_as_everybody_rounds_them(self, tmp_path: Path) -> None:
+        numbers = [
+            "0.1",
+            "-1e-3",
+            "1.00000005960464477539062600",
+            "16777217",
+            "3.4028235e38",
+            "1e-46",
+            "+2",
+            ".5",
+            "7.",
+        ]
+        vectors = load(tmp_path / "v", f"x {' '.join(numbers)}\ny {' '.join(['0'] * len(numbers))}\n".encode())
+        expected = np.array([float(number) for number in numbers], dtype=np.float32)
+        assert np.array_equal(vectors["x"], expected)
+
+
+class TestZip:
+    def test_members_are_chosen_by_name_or_dimension(self, tmp_path: Path) -> None:
+        members = {f"glove.6B.{dim}d.txt": glove_text(matrix=np.full((5, dim), dim, "f4")) for dim in (5, 50, 3)}
+        file = write(tmp_path / "glove.6B.zip", zipped(**members, **{"__MACOSX/x": b"", "folder/": b""}))
+        for member, dim in {"50d": 50, "5d": 5, "3": 3, "glove.6B.50d.txt": 50}.items():
+            vectors = load(Path(f"{file}:{member}"))
+            assert vectors.dim == dim and vectors.matrix[0, 0] == dim
+        assert not [path for path in tmp_path.iterdir() if path != file]  # nothing was unpacked
+        for name in (str(file), f"{file}:100d", f"{file}:glove"):
+            with pytest.raises(InputError, match=r"holds glove.6B.5d.txt, .*glove.6B.zip:glove.6B.5d.txt"):
+                load_vectors(name)
+
+    def test_what_counts_words_is_no_dimension(self, tmp_path: Path) -> None:
+        members = {"glove.twitter.27B.200d.txt": glove_text(), "glove.twitter.27B.25d.txt": glove_text()}
+        file = write(tmp_path / "v.zip", zipped(**members))
+        with pytest.raises(InputError, match="Say which one"):
+            load_vectors(f"{file}:27d")
+
+    def test_a_torch_file_is_refused(self, tmp_path: Path) -> None:
+        write(tmp_path / "v.pt", zipped(**{"archive/data.pkl": b"", "archive/data/0": b""}))
+        with pytest.raises(InputError, match="v.pt is a PyTorch file, which holds a pickle"):
+            load_vectors(tmp_path / "v.pt")
+
+
+class TestQuirks:
+    def test_words_with_spaces_and_odd_characters(self, tmp_path: Path) -> None:
+        words = [". . .", "at name@domain.com", "a\u00a0b", "\u0085", "x\u2028y", "", " ", "1", "a\rb", "\ufeff", '"']
+        content = "".join(f"{word} {number} 2\n" for number, word in enumerate(["the", *words]))
+        vectors = load(tmp_path / "v", content.encode())
+        assert vectors.words == ["the", *words]
+        assert vectors.matrix.tolist() == [[number, 2] for number in range(len(words) + 1)]
+        assert load(tmp_path / "v", words=[". . .", "1", " "]).words == [". . .", " ", "1"]
+
+    def test_first_of_duplicates_wins(self, tmp_path: Path) -> None:
+        vectors = load(tmp_path / "v", b"a 1 2\nb 3 4\na 5 6\na 7 8\n")
+        assert vectors.words == ["a", "b"] and vectors["a"].tolist() == [1, 2]
+        assert report(vectors).duplicates == 2 and "2 duplicates left out" in str(vectors.report)
+
+    def test_line_ends_blank_lines_and_a_byte_order_mark(self, tmp_path: Path) -> None:
+        vectors = load(tmp_path / "v", b"\xef\xbb\xbfthe 1 2\r\n\r\nb 3 4\n\n")
+        assert vectors.words == ["the", "b"] and vectors.matrix.tolist() == [[1, 2], [3, 4]]
+        assert report(vectors).rows_read == 2
+
+    def test_a_last_row_without_an_end(self, tmp_path: Path) -> None:
+        assert load(tmp_path / "v", glove_text()[:-1]).words == WORDS
+
+    @pytest.mark.parametrize(
+        ("header", "said"),
+        [
+            (b"9 7\n", "9 rows of 7 numbers"),
+            (b"5 300\n", "5 rows of 300 numbers"),
+            (b"400000 7\n", "400,000 rows of 7 numbers"),
+        ],
+    )
+    def test_headers_that_lie_are_not_believed(self, tmp_path: Path, header: bytes, said: str) -> None:
+        vectors = load(tmp_path / "v", header + glove_text())
+        assert vectors.words == WORDS and np.array_equal(vectors.matrix, MATRIX)
+        assert f"the header says {said}, but there are 5 of 7" in str(vectors.report)
+
+    @pytest.mark.parametrize("rows", [3, 99])
+    def test_a_binary_header_that_lies_about_rows(self, tmp_path: Path, rows: int) -> None:
+        vectors = load(tmp_path / "v", word2vec_binary().replace(b"5 7", b"%d 7" % rows, 1))
+        assert vectors.words == WORDS and np.array_equal(vectors.matrix, MATRIX)
+        assert f"the header says {rows} rows" in str(vectors.report)
+
+    def test_bytes_that_are_not_utf8(self, tmp_path: Path) -> None:
+        vectors = load(tmp_path / "v", b"caf\xe9 1 2\ncaf\xe8 3 4\ncaf\xc3\xa9 5 6\n")
+        assert vectors.words == ["caf\\xe9", "caf\\xe8", "café"]
+        assert report(vectors).undecodable == 2 and not report(vectors).is_clean
+        assert report(load(tmp_path / "v", words=["café"])).undecodable == 2
+
+    def test_malformed_rows_are_left_out_and_shown(self, tmp_path: Path) -> None:
+        good = [f"w{number} {number} 2 3" for number in range(90)]
+        bad = {11: "x 1 2", 23: "y 1 2 3 4", 35: "z 1 zwei 3", 47: "n 1 nan 3", 59: "i 1 2 1e39"}
+        lines = list(good)
+        for row, line in bad.items():
+            lines.insert(row - 1, line)
+        vectors = load(tmp_path / "v", "".join(f"{line}\n" for line in lines).encode())
+        assert vectors.words == [line.split(" ")[0] for line in good]
+        assert vectors.matrix[:, 0].tolist() == list(range(90))
+        assert report(vectors).malformed_rows == [
+            (11, "2 values where the other rows have 3"),
+            (23, "4 values where the other rows have 3"),
+            (35, "'zwei' is not a number"),
+            (47, "nan is not a finite float32 number"),
+            (59, "1e39 is not a finite float32 number"),
+        ]
+        assert "5 malformed rows left out (row 11: 2 values" in str(vectors.report)
+        # Rows that are not wanted are not looked at.
+        assert report(load(tmp_path / "v", words=["w1"])).malformed == 0
+
+    def test_too_many_malformed_rows_stop_the_load(self, tmp_path: Path) -> None:
+        content = "".join(f"w{number} 1 2\n" + ("v 1\n" if number % 50 == 0 else "") for number in range(900))
+        with pytest.raises(
+            InputError, match=r"18 of 918 rows are malformed \(row 2: 1 values where the other rows have 2"
+        ):
+            load(tmp_path / "v.txt", content.encode())
+
+    def test_a_binary_file_that_is_cut_off(self, tmp_path: Path) -> None:
+        words = [f"w{number}" for number in range(999)]
+        content = word2vec_binary(words, np.ones((999, 7), "f4"))
+        vectors = load(tmp_path / "v", content[:-9])
+        assert vectors.words == words[:-1]
+        assert report(vectors).malformed_rows == [(999, "the file ends in the middle of it")]
+        assert "the header says 999 rows of 7 numbers, but there are 998" in str(vectors.report)
+        # Also where nothing near the end is wanted.
+        assert load(tmp_path / "v", words=["w1"]).words == ["w1"]
+
+    def test_a_binary_file_with_another_dimension_than_its_header_says(self, tmp_path: Path) -> None:
+        words = [f"w{number}" for number in range(999)]
+        matrix = np.random.default_rng(0).normal(size=(999, 7)).astype("f4")
+        with pytest.raises(InputError, match="v isn't what its header says, 999 rows of 5 numbers"):
+            load(tmp_path / "v", word2vec_binary(words, matrix).replace(b"999 7", b"999 5", 1))
+
+    def test_values_that_are_not_finite_in_a_binary_file(self, tmp_path: Path) -> None:
+        matrix = np.ones((99, 7), "f4")
+        matrix[40, 3] = np.inf
+        vectors = load(tmp_path / "v", word2vec_binary([f"w{number}" for number in range(99)], matrix))
+        assert len(vectors) == 98 and "w40" not in vectors
+        assert report(vectors).malformed_rows == [(41, "not all of its values are finite numbers")]
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        words=st.lists(
+            st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])), unique=True, max_size=9
+        ),
+        seed=st.integers(0, 9),
+    )
+    def test_any_words_survive_the_text_format(self, tmp_path_factory, words: list[str], seed: int) -> None:
+        # What looks like more numbers is no word; nor does a carriage return alone at a row's start stand for one.
+        words = ["anchor"] + [word for word in words if not any(part[:1].isdigit() for part in word.split(" "))]
+        matrix = np.random.default_rng(seed).normal(size=(len(words), 3)).round(5).astype("f4")
+        vectors = load(tmp_path_factory.mktemp("any") / "v", glove_text(words, matrix))
+        if all(word not in ("NaN", "nan", "inf", "infinity") for text in words for word in text.lower().split(" ")):
+            assert vectors.words == words and np.array_equal(vectors.matrix, matrix)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "is empty"),
+            (b"text,label\ngood film,1\n", "doesn't hold word vectors: its first row, 'text,label'"),
+            (b'{"text": "a good film", "label": 1}\n', "doesn't hold word vectors"),
+            (b"12 7\n", "doesn't hold word vectors"),
+            (b"a 1 2\nb 1 x2\n", r"row 2: 'x2' is not a number"),
+            (b"<!DOCTYPE html>\n<html>", "a web page"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+            (b"\x93NUMPY\x01\x00", "a NumPy array"),
+            ("the 1 2\n".encode("utf-16"), "text in UTF-16"),
+            *((pickle.dumps({"words": ["a"]}, protocol), "is a pickle") for protocol in range(6)),
+            (pickle.dumps(io.StringIO, 0), "is a pickle"),
+            (pickle.dumps([1, 2], 0), "is a pickle"),
+            # mtime: the time of day would stand in the test's name, and two workers could collect different ones.
+            (gzip.compress(b"a 1 2\n" * 999, mtime=0)[:-20], "is damaged: its compressed data"),
+            (bz2.compress(b"a 1 2\n" * 999)[:-20], "is damaged: its compressed data"),
+            (lzma.compress(b"a 1 2\n" * 999)[:-20], "is damaged: its compressed data"),
+            (zstd(b"a 1 2\n" * 999)[:-9], "is damaged: its compressed data"),
+            (zipped(file=glove_text())[:-20], "is damaged: its compressed data"),
+        ],
+    )
+    def test_bad_files_get_a_sentence(self, tmp_path: Path, content: bytes, message: str) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            load(tmp_path / "v.txt", content)
+        assert "v.txt" in str(caught.value)
+
+    def test_a_compressed_pickle_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"v.model is a pickle .*save_word2vec_format"):
+            load(tmp_path / "v.model", gzip.compress(pickle.dumps({"a": 1}), mtime=0))
+
+    def test_words_that_look_like_a_pickle_are_no_pickle(self, tmp_path: Path) -> None:
+        for word in ("(int", "(lp", "]q", "}q", "cat", "c.", "(dp1"):
+            assert load(tmp_path / "v", f"{word} 1 2\nb 3 4\n".encode()).words == [word, "b"]
+
+    def test_missing_file_and_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="There is no vectors file .*nowhere"):
+            load_vectors(tmp_path / "nowhere.txt")
+        with pytest.raises(InputError, match="is a folder"):
+            load_vectors(tmp_path)
+        with pytest.raises(ValueError, match="limit must be at least 1"):
+            load_vectors("demo", limit=0)
+
+
+class TestFastText:
+    """Hashes and n-grams are checked against figures that gensim 4.4.0 gave."""
+
+    WORDS = [b"the", "naïve".encode(), b"</s>", b"caf\xe9"]
+    MATRIX = np.random.default_rng(6).normal(size=(4 + 99, 7)).astype("f4")
+
+    @pytest.mark.parametrize(
+        ("word", "hashes"),
+        {
+            "cat": [1066916747, 453988973, 108289031, 1647127995, 3848351106],
+            "naïve": [
+                *(1267806890, 785907692, 3249590546, 1297719404, 3608356832),
+                *(405223007, 1813711570, 445788548, 3325088654),
+            ],
+            "日本": [3018758587, 3315313759, 778196157],
+        }.items(),
+    )
+    def test_hashes_of_ngrams(self, word: str, hashes: list[int]) -> None:
+        assert ngram_buckets(word.encode(), 3, 4, 2**32) == hashes
+        assert ngram_buckets(word.encode(), 3, 4, 99) == [value % 99 for value in hashes]
+
+    def test_a_border_alone_is_no_ngram(self) -> None:
+        # <a <ab a ab ab> b b>
+        assert len(ngram_buckets(b"ab", 1, 3, 99)) == 7
+
+    def expected(self, word: bytes, row: int | None = None) -> np.ndarray:
+        rows = [4 + bucket for bucket in ngram_buckets(word, 3, 4, 99)] + ([] if row is None else [row])
+        return self.MATRIX[rows].mean(axis=0)
+
+    @pytest.mark.parametrize("compression", ["plain", "gz", "zip"])
+    @pytest.mark.parametrize("new", [True, False])
+    def test_words_and_words_it_never_saw(self, tmp_path: Path, new: bool, compression: str) -> None:
+        file = tmp_path / "model"
+        file.write_bytes(COMPRESSIONS[compression](fasttext_binary(self.WORDS, self.MATRIX, new=new)))
+        whole = load(file)
+        assert whole.words == ["the", "naïve", "</s>", "caf\\xe9"]
+        assert report(whole).format == "fastText binary" and report(whole).undecodable == 1
+        assert whole["the"] == pytest.approx(self.expected(b"the", 0), abs=1e-6)
+        assert whole["naïve"] == pytest.approx(self.expected("naïve".encode(), 1), abs=1e-6)
+        # The end-of-sentence mark got n-grams in old models only.
+        end = self.MATRIX[2] if new else self.expected(b"</s>", 2)
+        assert whole["</s>"] == pytest.approx(end, abs=1e-6)
+        assert whole["caf\\xe9"] == pytest.approx(self.expected(b"caf\xe9", 3), abs=1e-6)
+        assert "unseen" not in whole
+        assert whole["unseen"] == pytest.approx(self.expected(b"unseen"), abs=1e-6)
+        assert whole.find("unseen")[0] == "n-gram" and whole.find("THE")[0] == "lower-cased"
+
+        some = load(file, words=["unseen", "THE", "naïve"])
+        assert some.words == ["the", "naïve", "unseen"]
+        assert report(some).from_ngrams == 1 and report(some).rows_kept == 2
+        for word in some.words:
+            assert np.array_equal(some[word], whole[word])
+        assert [some.find(word)[0] for word in ("unseen", "THE", "naïve")] == ["n-gram", "lower-cased", "exact"]
+        assert load(file, limit=1).words == ["the"]
+
+    def test_a_model_without_ngrams(self, tmp_path: Path) -> None:
+        model = fasttext_binary(self.WORDS[:3], self.MATRIX[:3], longest=0, labels=[b"__label__x"], supervised=True)
+        vectors = load(tmp_path / "model", model)
+        assert vectors.words == ["the", "naïve", "</s>"] and np.array_equal(vectors.matrix, self.MATRIX[:3])
+        assert vectors.find("unseen") is None
+        with pytest.raises(KeyError):
+            vectors["unseen"]
+
+    def test_many_words(self, tmp_path: Path) -> None:
+        """More of them than fit in one buffer, so that entries lie across its end."""
+        words = [f"word{number}".encode() for number in range(20_000)]
+        matrix = np.arange(40_000, dtype="f4").reshape(-1, 2)
+        for content in (
+            fasttext_binary(words, matrix, longest=0),
+            gzip.compress(fasttext_binary(words, matrix, longest=0), 1, mtime=0),
+        ):
+            vectors = load(tmp_path / "model", content)
+            assert vectors.words == [word.decode() for word in words] and np.array_equal(vectors.matrix, matrix)
+
+    @pytest.mark.parametrize("cut", [10, 60, 90, 200, 400])
+    @pytest.mark.parametrize("compression", ["plain", "gz"])
+    def test_cut_off(self, tmp_path: Path, cut: int, compression: str) -> None:
+        content = fasttext_binary(self.WORDS, self.MATRIX)[:cut]
+        with pytest.raises(InputError, match="model is a fastText model that ends too early"):
+            load(tmp_path / "model", COMPRESSIONS[compression](content))
+
+    def test_quantized(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="is a quantized fastText model"):
+            load(tmp_path / "model", fasttext_binary(self.WORDS, self.MATRIX, quantized=True))
+
+
+class TestSafetensors:
+    def test_saved_and_loaded(self, tmp_path: Path) -> None:
+        WordVectors(WORDS, MATRIX).save(tmp_path / "v.safetensors")
+        vectors = load(tmp_path / "v.safetensors")
+        assert vectors.words == WORDS and np.array_equal(vectors.matrix, MATRIX)
+        assert load(tmp_path / "v.safetensors", words=["Cat"]).words == ["cat"]
+        assert load(tmp_path / "v.safetensors", limit=2).words == WORDS[:2]
+        # Writing to what is mapped changes memory only.
+        vectors.matrix[0] = 0
+        assert np.array_equal(load(tmp_path / "v.safetensors").matrix, MATRIX)
+
+    def test_words_from_a_tokenizer_beside_it(self, tmp_path: Path) -> None:
+        from safetensors.numpy import save_file
+
+        build_tokenizer(["cat", "dog"]).save_pretrained(tmp_path)
+        save_file({"embeddings.weight": MATRIX[:4].astype("f2"), "other": MATRIX}, tmp_path / "model.safetensors")
+        vectors = load(tmp_path / "model.safetensors")
+        assert vectors.words == ["<pad>", "<unk>", "cat", "dog"] and vectors.matrix.dtype == np.float32
+        assert np.array_equal(vectors.matrix, MATRIX[:4].astype("f2").astype("f4"))
+
+    def test_bad_ones_get_a_sentence(self, tmp_path: Path) -> None:
+        from safetensors.numpy import save_file
+
+        file = tmp_path / "v.safetensors"
+        WordVectors(WORDS, MATRIX).save(file)
+        whole = file.read_bytes()
+        with pytest.raises(InputError, match="is a damaged safetensors file"):
+            load(file, whole[:-9])
+        with pytest.raises(InputError, match="is a damaged safetensors file"):
+            load(file, whole[:50])
+        save_file({"vectors": MATRIX}, file)
+        with pytest.raises(InputError, match="no tensor 'words' in it, and no tokenizer.json"):
+            load(file)
+        save_file({"a": MATRIX, "b": MATRIX}, file)
+        with pytest.raises(InputError, match="holds 2 float matrices"):
+            load(file)
+        with pytest.raises(ValueError, match="newline"):
+            WordVectors(["a\nb", "c"], MATRIX[:2]).save(file)

@@ -1,0 +1,204 @@
+"""Rows of text: GloVe's format, and word2vec's and fastText's, which begin with a header."""
+
+import codecs
+import io
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import numpy as np
+import pyarrow
+from pyarrow import csv
+
+from glove_bilstm.vectors.report import ReadReport
+
+BATCH = 1024
+"""Rows that are parsed together."""
+LEAF = 16
+"""Rows that are looked at one by one, once something among them can't be parsed."""
+
+Block = tuple[list[str], np.ndarray]
+"""Words, and their vectors: float32 ``[words, dim]``."""
+
+
+def decode(word: bytes) -> str:
+    r"""A word as text; bytes that aren't UTF-8 are spelled ``\xe9``, so that different words stay different."""
+    return word.decode("utf-8", errors="backslashreplace")
+
+
+def count_undecodable(words: list[bytes]) -> int:
+    """How many of the words hold bytes that aren't UTF-8."""
+    try:
+        b"\n".join(words).decode()
+    except UnicodeDecodeError:
+        return sum(decode(word).encode() != word for word in words)
+    return 0
+
+
+def find_header(line: bytes) -> tuple[int, int] | None:
+    """The (rows, dimension) of a header line; None where the line is something else."""
+    fields = line.split()
+    return (int(fields[0]), int(fields[1])) if len(fields) == 2 and all(map(bytes.isdigit, fields)) else None
+
+
+def describe_lie(header: tuple[int, int], rows: int, dim: int) -> str | None:
+    """What a header says and the file doesn't; None where they agree."""
+    if header == (rows, dim):
+        return None
+    return f"the header says {header[0]:,} rows of {header[1]:,} numbers, but there are {rows:,} of {dim:,}"
+
+
+def find_dimension(head: bytes) -> int:
+    """The dimension of the rows in the first bytes of a file: what most of them have. 0: these are no rows of text."""
+    lines = head.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if len(lines) > 1:
+        lines.pop()  # most likely cut
+    if find_header(lines[0]):
+        del lines[0]
+    dimensions: Counter[int] = Counter()
+    for line in lines:
+        # The word itself may look like a number, so it is never counted.
+        fields = line.rstrip(b" \r").split(b" ")[1:]
+        dimensions[next((n for n, field in enumerate(reversed(fields)) if not is_number(field)), len(fields))] += 1
+    ((dimension, _),) = dimensions.most_common(1) or [(0, 0)]
+    return dimension if dimension > 1 else 0
+
+
+def is_number(field: bytes) -> bool:
+    """Whether Python reads the field as a number."""
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def read_text(
+    stream: io.BufferedReader, dim: int, report: ReadReport, wanted: frozenset[str] | None, limit: int | None
+) -> Iterator[Block]:
+    r"""Stream the rows of a text file.
+
+    Rows end with ``\n`` alone and fields are divided by one ASCII space; the LAST `dim` fields are the vector, because
+    GloVe 840B has words that contain spaces. A row is told apart by its first field, before anything in it is parsed.
+
+    Args:
+        stream: At the start of the content.
+        dim: The dimension, as `find_dimension` tells it.
+        report: Filled in as the rows go by.
+        wanted: Parse and yield only the rows of these words. None: all rows.
+        limit: Look at the first `limit` rows only.
+
+    Raises:
+        InputError: More than a small share of the rows that were parsed is malformed.
+    """
+    parser = _RowParser(dim, report)
+    first_fields = None if wanted is None else {word.encode().split(b" ", 1)[0] for word in wanted}
+    first = stream.readline().removeprefix(codecs.BOM_UTF8)
+    report.header = find_header(first)
+    lines: Iterator[bytes] = stream if report.header else chain([first], stream)
+    number = 2 if report.header else 1  # of the next row in the file
+    pending: list[tuple[int, bytes]] = []
+    while batch := list(islice(lines, BATCH if limit is None else min(BATCH, limit - report.rows_read))):
+        keys = [line[: line.find(b" ")] for line in batch]
+        report.undecodable += count_undecodable(keys)
+        if first_fields is None:
+            pending += enumerate(batch, number)
+        else:
+            pending += [(number + at, batch[at]) for at, key in enumerate(keys) if key in first_fields]
+        report.rows_read += len(batch)
+        if b"" in keys or b"\r" in keys:  # a blank line, or a row whose word is empty
+            report.rows_read -= sum(map(_is_blank, batch))
+            pending = [row for row in pending if not _is_blank(row[1])]
+        number += len(batch)
+        if len(pending) >= BATCH:
+            yield from parser.parse(pending, wanted)
+            pending = []
+    yield from parser.parse(pending, wanted)
+    if limit is None and report.header is not None:
+        report.header_lied = describe_lie(report.header, report.rows_read, dim)
+
+
+def _is_blank(line: bytes) -> bool:
+    return line in (b"\n", b"\r\n", b"\r", b"")
+
+
+class _RowParser:
+    """Parses rows many at a time; looks closer only where that fails."""
+
+    def __init__(self, dim: int, report: ReadReport) -> None:
+        self.dim = dim
+        self.report = report
+        self.parsed = 0
+        names = [str(column) for column in range(dim)]
+        self._parsing = csv.ParseOptions(delimiter=" ", quote_char=False)
+        # Doubles, then rounded to float32: so do gensim, numpy and everybody else, and the same bits come out.
+        self._conversion = csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.float64()))
+        self._names = names
+
+    def parse(self, rows: list[tuple[int, bytes]], wanted: frozenset[str] | None) -> Iterator[Block]:
+        """Parse (number, line) rows and yield those wanted; those that are malformed go into the report."""
+        self.parsed += len(rows)
+        for words, matrix in self._parse([(number, line.rstrip(b" \r\n")) for number, line in rows]):
+            if wanted is not None and not wanted.issuperset(words):
+                kept = [position for position, word in enumerate(words) if word in wanted]
+                words, matrix = [words[position] for position in kept], matrix[kept]
+            yield words, matrix
+        self.report.check_malformed(self.parsed)
+
+    def _parse(self, rows: list[tuple[int, bytes]]) -> Iterator[Block]:
+        if not rows:
+            return
+        block = self._parse_together([line for _, line in rows])
+        if block is not None:
+            yield block
+        elif len(rows) > LEAF:
+            middle = len(rows) // 2
+            yield from self._parse(rows[:middle])
+            yield from self._parse(rows[middle:])
+        else:
+            for number, line in rows:
+                parsed = self._parse_row(number, line)
+                if parsed is not None:
+                    yield [parsed[0]], parsed[1][None]
+
+    def _parse_together(self, lines: list[bytes]) -> Block | None:
+        """Parse rows that are all one field and `dim` numbers; None where one isn't."""
+        keys = [line[: line.find(b" ")] for line in lines]
+        values = b"\n".join([line[len(key) + 1 :] for line, key in zip(lines, keys, strict=True)])
+        reading = csv.ReadOptions(column_names=self._names, block_size=len(values) + 1)
+        try:
+            table = csv.read_csv(pyarrow.py_buffer(values), reading, self._parsing, self._conversion)
+        except pyarrow.ArrowInvalid:
+            return None
+        if table.num_rows != len(lines) or any(numbers.null_count for numbers in table.columns):
+            return None
+        matrix = np.empty((len(lines), self.dim), dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, which is seen below
+            for column, numbers in enumerate(table.columns):
+                # Not to_numpy, which imports pandas: 40 MB and a third of a second.
+                chunks = [np.frombuffer(chunk.buffers()[1], np.float64, len(chunk)) for chunk in numbers.chunks]
+                matrix[:, column] = np.concatenate(chunks)
+        if not np.isfinite(matrix).all():
+            return None
+        return [decode(key) for key in keys], matrix
+
+    def _parse_row(self, number: int, line: bytes) -> tuple[str, np.ndarray] | None:
+        """Parse one row, or say in the report why it can't be."""
+        fields = line.split(b" ")
+        word, values = fields[: -self.dim], fields[-self.dim :]
+        if not word or (len(word) > 1 and all(map(is_number, word[1:]))):
+            self.report.add_malformed(number, f"{len(fields) - 1} values where the other rows have {self.dim}")
+            return None
+        try:
+            with np.errstate(over="ignore"):
+                vector = np.array(values, dtype=np.float32)
+        except ValueError:
+            wrong = decode(next(value for value in values if not is_number(value)))
+            self.report.add_malformed(number, f"{wrong!r} is not a number")
+            return None
+        finite = np.isfinite(vector)
+        if not finite.all():
+            wrong = decode(values[int(finite.argmin())])
+            self.report.add_malformed(number, f"{wrong} is not a finite float32 number")
+            return None
+        return decode(b" ".join(word)), vector
