@@ -1,6 +1,12 @@
 """Figures as tables for a terminal."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glove_bilstm.vectors.alignment import Coverage
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -36,3 +42,35 @@ def metrics_table(figures: Mapping[str, Mapping[str, float]], labels: Sequence[s
             text_table(["class", "precision", "recall", "F1"], by_class),
         ]
     )
+
+
+def coverage_table(coverage: Mapping[str, Coverage]) -> str:
+    """By split, by type and by token: how much was found in which way; then, what the folds were.
+
+    Args:
+        coverage: Split → how much of it the vectors cover.
+    """
+    rows = []
+    folds: dict[str, int] = {}
+    for split, measured in coverage.items():
+        for unit, total, found in (
+            ("types", measured.types_total, measured.found_as),
+            ("tokens", measured.tokens_total, measured.tokens_found_as),
+        ):
+            exact, ngrams = found.get("exact", 0), found.get("n-gram", 0)
+            parts = [exact, sum(found.values()) - exact - ngrams, ngrams, total - sum(found.values())]
+            rows.append([f"{split} {unit}", f"{total:,}", *(f"{part / max(total, 1):.1%}" for part in parts)])
+        for form, types in measured.found_as.items():
+            if form not in ("exact", "n-gram"):
+                folds[form] = max(folds.get(form, 0), types)
+    table = text_table(["split", "total", "exact", "folded", "n-grams", "missing"], rows)
+    if not folds:
+        return table
+    listed = ", ".join(f"{form} {types:,}" for form, types in folds.items())
+    return f"{table}\n\nFolded, in types of the largest split: {listed}."
+
+
+def missing_table(coverage: Coverage, number: int) -> str:
+    """The most frequent words without a vector, and the nearest word that has one."""
+    rows = [[word, f"{tokens:,}", coverage.nearest.get(word, "")] for word, tokens in coverage.missing[:number]]
+    return text_table(["word", "tokens", "nearest known"], rows)

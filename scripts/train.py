@@ -30,11 +30,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     data.add_argument("--max_length", type=int, help="cut TRAINING texts to this many words; default: not")
 
     model = parser.add_argument_group("vectors, vocabulary and model")
-    model.add_argument("--vectors", help="GloVe text file, plain or gzipped; default: demo")
-    model.add_argument("--profile", help="how text is split into words; default: glove")
+    model.add_argument("--vectors", help="name of a published set (glove.6B.100d, …) or a file; default: demo")
+    model.add_argument("--no_cache", action="store_true", help="don't keep what was read from the vectors, nor use it")
+    model.add_argument("--profile", help="how text is split into words; default: auto, as the vectors' words were")
     model.add_argument("--min_frequency", type=int, help="leave out rarer training words; default: 1")
     model.add_argument("--max_vocabulary", type=int, help="keep this many training words; default: all")
-    model.add_argument("--extra_words", type=int, help="words added from the head of the vectors; default: 20000")
+    model.add_argument(
+        "--extra_words", type=int, help="rows at the head of the vectors whose words are added; default: 20000"
+    )
     model.add_argument("--oov", choices=["normal", "zeros", "mean"], help="vector of a missing word; default: normal")
     model.add_argument("--hidden_size", type=int, help="of one direction; default: 256")
     model.add_argument("--num_hidden_layers", type=int, help="default: 2")
@@ -62,7 +65,7 @@ def run(argv: list[str]) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.hub.folder import write_model_folder
-    from glove_bilstm.scripts.tables import metrics_table
+    from glove_bilstm.scripts.tables import coverage_table, metrics_table
     from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
     from glove_bilstm.training.run import train_classifier
     from glove_bilstm.vectors.errors import InputError
@@ -88,6 +91,7 @@ def run(argv: list[str]) -> None:
 
     result = train_classifier(data, model, training, options.overwrite)
     write_model_folder(result, options.output_dir)
+    print(f"{coverage_table(result.coverage)}\n")
     print(metrics_table(result.figures, result.data.labels))
     print(f"\nSaved in {options.output_dir}")
 

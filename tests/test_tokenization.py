@@ -1,12 +1,13 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from glove_bilstm import build_tokenizer, build_vocabulary
+from glove_bilstm import WordVectors, build_tokenizer, build_vocabulary
 from glove_bilstm.tokenization.profiles import find_profile
 from glove_bilstm.tokenization.vocabulary import count_words
 
@@ -83,7 +84,11 @@ class TestVocabulary:
         texts = ["b b b a a c"]
         assert build_vocabulary(texts, min_frequency=2) == ["b", "a"]
         assert build_vocabulary(texts, max_size=1) == ["b"]
-        assert build_vocabulary(texts, max_size=2, extra_words=["z", "a", "c"]) == ["b", "a", "z", "c"]
+        vectors = WordVectors(["z", "A", "c", "a z", "x"], np.zeros((5, 3), "f4"))
+        # "A" and "a z" can't come out of the tokenizer; "x" is beyond the four rows that are looked at.
+        assert build_vocabulary(texts, max_size=2, extra_words=4, vectors=vectors) == ["b", "a", "z", "c"]
+        with pytest.raises(ValueError, match="extra_words=4 come from the vectors"):
+            build_vocabulary(texts, extra_words=4)
         assert build_vocabulary(Counter({"x": 1, "y": 2})) == ["y", "x"]
 
     def test_texts_may_be_a_generator(self) -> None:

@@ -1,11 +1,20 @@
 """Counting words into an ordered vocabulary."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from glove_bilstm.tokenization.profiles import find_profile
+from glove_bilstm.vectors.word_vectors import WordVectors, load_vectors
+
+
+def make_splitter(profile: str) -> Callable[[str], list[str]]:
+    """A function that splits a text into words as the tokenizer of that profile does."""
+    chosen = find_profile(profile)
+    normalizer, pre_tokenizer = chosen.make_normalizer(), chosen.make_pre_tokenizer()
+    return lambda text: [word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))]
 
 
 def count_words(texts: Iterable[str], profile: str = "glove") -> Counter[str]:
@@ -18,11 +27,10 @@ def count_words(texts: Iterable[str], profile: str = "glove") -> Counter[str]:
     Returns:
         Word → occurrences.
     """
-    chosen = find_profile(profile)
-    normalizer, pre_tokenizer = chosen.make_normalizer(), chosen.make_pre_tokenizer()
+    split = make_splitter(profile)
     counts: Counter[str] = Counter()
     for text in tqdm(texts, desc="Counting words", unit="text", delay=2, leave=False, disable=None):
-        counts.update(word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)))
+        counts.update(split(text))
     return counts
 
 
@@ -31,22 +39,35 @@ def build_vocabulary(
     profile: str = "glove",
     min_frequency: int = 1,
     max_size: int | None = None,
-    extra_words: Iterable[str] = (),
+    extra_words: int = 0,
+    vectors: WordVectors | str | Path | None = None,
 ) -> list[str]:
     """Make the ordered vocabulary of a task: the most frequent word first, words of equal frequency by the alphabet.
 
     Args:
         texts: The training texts, or their words as `count_words` gives them.
-        profile: The tokenization profile; not used where the words are counted already.
+        profile: The tokenization profile.
         min_frequency: Leave out words of the texts that occur less often.
         max_size: Keep this many of the texts' words at the most.
-        extra_words: Words that follow those of the texts, in the order given; for instance the head of a vectors
-            file, so that words the training texts never had still have their vector afterwards.
+        extra_words: Add the words among the first `extra_words` rows of the vectors, the most frequent ones, so that
+            words the training texts never had have their vector when the model is used. Those that text split by the
+            profile can never give (upper-case ones where it lower-cases) are left out.
+        vectors: Where the extra words come from: what `load_vectors` gave, or takes.
 
     Returns:
         The words, without the special tokens: the tokenizer and the embedding matrix put those in front.
+
+    Raises:
+        ValueError: Extra words are wanted, but no vectors are given.
     """
     counts = texts if isinstance(texts, Counter) else count_words(texts, profile)
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     words = [word for word, count in ordered if count >= min_frequency][:max_size]
-    return list(dict.fromkeys([*words, *extra_words]))
+    if not extra_words:
+        return words
+    if vectors is None:
+        raise ValueError(f"extra_words={extra_words} come from the vectors; give vectors too.")
+    if not isinstance(vectors, WordVectors):
+        vectors = load_vectors(vectors, limit=extra_words)
+    split = make_splitter(profile)
+    return list(dict.fromkeys([*words, *(word for word in vectors.words[:extra_words] if split(word) == [word])]))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from transformers import TrainingArguments
 
+from glove_bilstm.tokenization.choice import AUTO
 from glove_bilstm.vectors.alignment import OutOfVocabulary
 from glove_bilstm.vectors.sources import DEMO
 
@@ -45,12 +46,13 @@ class ModelArguments:
     """Which vectors, vocabulary and architecture.
 
     Attributes:
-        vectors: The path of a GloVe text file, or "demo".
-        profile: How text is split into words.
+        vectors: The name of a published set, the path of a file, or "demo"; see `load_vectors`.
+        no_cache: Neither keep what was read from the vectors, nor use what was kept.
+        profile: How text is split into words. "auto": as the vectors' own words were; see `choose_profile`.
         min_frequency: Leave out words that occur less often in the training texts.
         max_vocabulary: Keep this many of the training words at the most. None: all.
-        extra_words: Add this many words from the head of the vectors file, so that words the training texts never had
-            keep their vectors when the model is used.
+        extra_words: Add the words of this many rows from the head of the vectors file, so that words the training
+            texts never had keep their vectors when the model is used.
         oov: The vector of a word that the file doesn't have; see `embedding_matrix`.
         hidden_size: Size of one direction's state.
         num_hidden_layers: LSTM layers.
@@ -61,7 +63,8 @@ class ModelArguments:
     """
 
     vectors: str | Path = DEMO
-    profile: str = "glove"
+    no_cache: bool = False
+    profile: str = AUTO
     min_frequency: int = 1
     max_vocabulary: int | None = None
     extra_words: int = 20_000

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, TokenizersBackend, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
+from glove_bilstm.tokenization.choice import AUTO, choose_profile, likely_cause
 from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
 from glove_bilstm.tokenization.word_level import build_tokenizer
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 TIMINGS = {"runtime", "samples_per_second", "steps_per_second"}
 """What the Trainer adds to the figures of a split."""
+LOW_COVERAGE = 0.8
+"""Share of tokens; with fewer, something is wrong more often than not."""
 LONG_TEXT = 5_000
 """Words; an LSTM takes them one after the other, so one such text holds up its whole batch."""
 
@@ -226,28 +229,46 @@ def _vocabulary_and_vectors(
 ) -> tuple[TokenizersBackend, torch.Tensor, dict[str, Coverage], dict[str, Any]]:
     """Make the tokenizer and the embedding matrix ``[V, D]``; measure coverage; note where the vectors came from."""
     source = find_source(arguments.vectors)
-    counts = {name: count_words(split["text"], arguments.profile) for name, split in data.splits.items()}
-    head = load_vectors(arguments.vectors, limit=arguments.extra_words).words if arguments.extra_words else []
+    use_cache = not arguments.no_cache
+    profile, reason = arguments.profile, "as told"
+    if profile == AUTO:
+        profile, reason = choose_profile(data.splits["train"]["text"], arguments.vectors, use_cache)
+    logger.info(f"Text is split by the profile {profile}: {reason}")
+    counts = {name: count_words(split["text"], profile) for name, split in data.splits.items()}
+    number = arguments.extra_words
     vocabulary = build_vocabulary(
         counts["train"],
-        min_frequency=arguments.min_frequency,
-        max_size=arguments.max_vocabulary,
-        extra_words=head,
+        profile,
+        arguments.min_frequency,
+        arguments.max_vocabulary,
+        number,
+        load_vectors(arguments.vectors, limit=number, use_cache=use_cache) if number else None,
     )
     # The other splits' words are read only to say how well they are covered.
-    vectors = load_vectors(arguments.vectors, words=set(vocabulary).union(*counts.values()))
-    logger.info(f"Vectors {source.name}: {len(vectors):,} rows of {vectors.dim} numbers read for this data set")
+    wanted = set(vocabulary).union(*counts.values())
+    vectors = load_vectors(arguments.vectors, wanted, profile=profile, use_cache=use_cache)
+    logger.info(f"Vectors {vectors.report}")
     matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
-    coverage = {name: measure_coverage(words, vectors, words) for name, words in counts.items()}
+    coverage = {
+        name: measure_coverage(words, vectors, words).with_nearest(vectors.words) for name, words in counts.items()
+    }
     for name, measured in coverage.items():
         logger.info(f"Coverage of {name}: {measured}")
-    tokenizer = build_tokenizer(vocabulary, arguments.profile)
+    if coverage["train"].token_share < LOW_COVERAGE:
+        cause = likely_cause(
+            data.splits["train"]["text"], arguments.vectors, profile, coverage["train"], use_cache=use_cache
+        )
+        logger.warning(
+            f"Only {coverage['train'].token_share:.1%} of the training tokens have a vector; the model will hardly "
+            f"see the others. {cause}"
+        )
+    tokenizer = build_tokenizer(vocabulary, profile)
     provenance = {
         "name": source.name,
         "sha256": source.sha256(),
         "dim": vectors.dim,
         "rows": in_vocabulary.types_found,
-        "profile": arguments.profile,
+        "profile": profile,
         "coverage": {"types": coverage["train"].type_share, "tokens": coverage["train"].token_share},
     }
     return tokenizer, torch.from_numpy(matrix), coverage, provenance

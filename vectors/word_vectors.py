@@ -20,6 +20,10 @@ NGRAM = "n-gram"
 """The form of a word whose vector a fastText model made from its character n-grams."""
 
 
+_warned: set[tuple[object, ...]] = set()
+"""The files, and what is wrong with them, that a user was told of already."""
+
+
 class WordVectors:
     """Words and their vectors, in the order of the file they came from.
 
@@ -182,12 +186,13 @@ def load_vectors(
         # A safetensors file is mapped as it is.
         if place is not None and loaded.report.format != "safetensors":
             cache.write_entry(place, loaded)
-    _say(loaded.report)
+    _warn_once(loaded.report)
     return WordVectors(loaded.words, loaded.matrix, profile, loaded.report, loaded.ngrams)
 
 
-def _say(report: ReadReport) -> None:
-    if report.is_clean:
-        logger.info(f"Read {report}")
-    else:
+def _warn_once(report: ReadReport) -> None:
+    """Say what is wrong with a file, however often it is read."""
+    faults = (report.file, report.malformed, report.undecodable, report.header_lied)
+    if not report.is_clean and faults not in _warned:
+        _warned.add(faults)
         logger.warning(f"Read {report}")

@@ -1,0 +1,116 @@
+"""Which profile is chosen for vectors, and what is said where none covers the text."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import TINY, write_jsonl
+from vector_files import glove_text, write
+
+from glove_bilstm.scripts.main import main
+from glove_bilstm.tokenization.choice import SAMPLE, choose_profile, likely_cause, sample
+from glove_bilstm.tokenization.vocabulary import count_words
+from glove_bilstm.vectors.alignment import measure_coverage
+from glove_bilstm.vectors.word_vectors import load_vectors
+
+TEXTS = ["I don't like London's NASA museum!", "A well-made film, in London."]
+
+
+def vectors_of(path: Path, words: str) -> Path:
+    listed = list(dict.fromkeys(words.split(" ")))
+    return write(path, glove_text(listed, np.random.default_rng(0).normal(size=(len(listed), 7))))
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("name", "profile"),
+        {
+            "glove.6B.50d.subset.txt": "glove",
+            "glove.840B.300d.txt": "glove-cased",
+            "GoogleNews-x.bin": "word2vec-google-news",
+            "my-glove_twitter.27B.txt.gz": "glove-twitter",
+        }.items(),
+    )
+    def test_names_that_are_known_tell(self, tmp_path: Path, name: str, profile: str) -> None:
+        file = vectors_of(tmp_path / name, "nothing here")
+        chosen, reason = choose_profile(TEXTS, file)
+        assert chosen == profile and "it belongs to" in reason
+
+    @pytest.mark.parametrize(
+        ("words", "profile"),
+        {
+            "i do n't like london 's nasa museum ! a well-made film , in .": "glove",
+            "I do n't like London 's NASA museum ! A well-made film , in .": "glove-cased",
+            "I don't like London 's NASA museum ! A well made film , in .": "word2vec-google-news",
+            "I don't like London's NASA museum! A well-made film, in London.": "whitespace",
+        }.items(),
+    )
+    def test_otherwise_each_is_tried(self, tmp_path: Path, words: str, profile: str) -> None:
+        chosen, reason = choose_profile(TEXTS, vectors_of(tmp_path / "v.txt", words))
+        assert chosen == profile
+        assert reason.startswith("tried on a sample of the texts") and f"{profile} 100.0%" in reason
+
+    def test_sample_is_from_all_over(self) -> None:
+        texts = [str(number) for number in range(2 * SAMPLE + 99)]
+        chosen = sample(texts)
+        assert len(chosen) == SAMPLE and chosen[:2] == ["0", "2"] and int(chosen[-1]) > 1.9 * SAMPLE
+        assert sample(texts[:3]) == texts[:3]
+
+
+class TestLikelyCause:
+    @pytest.mark.parametrize(
+        ("words", "profile", "texts", "said"),
+        [
+            ("кот сидит на ковре", "glove", TEXTS, "in LATIN letters, the vectors' in CYRILLIC"),
+            ("London NASA Museum Film", "glove", ["london nasa", "museum film"], "the case of letters: 100%"),
+            (
+                "i do n't like london 's nasa museum ! a well-made film , in .",
+                "whitespace",
+                TEXTS,
+                "--profile glove does",
+            ),
+            (
+                "like london nasa museum film in",
+                "glove",
+                ["7 8 9 ! ? 1.5 %", "( ) like"],
+                "hold digits or punctuation",
+            ),
+            ("quark boson lepton", "glove", TEXTS, "the language or the subject"),
+        ],
+    )
+    def test_causes(self, tmp_path: Path, words: str, profile: str, texts: list[str], said: str) -> None:
+        file = vectors_of(tmp_path / "v.txt", words)
+        counts = count_words(texts, profile)
+        # Without the spellings of a profile, which would find words in another case.
+        vectors = load_vectors(file, profile="glove")
+        assert said in likely_cause(texts, file, profile, measure_coverage(counts, vectors, counts))
+
+
+class TestTraining:
+    def test_low_coverage_warns_and_names_the_cause(
+        self, tmp_path: Path, dataset_folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        file = vectors_of(tmp_path / "v.txt", "the film good")
+        arguments = ["--dataset", dataset_folder, "--vectors", file, "--output_dir", tmp_path / "out", *TINY]
+        assert main(["train", *map(str, arguments)]) == 0
+        (warning,) = [
+            record for record in caplog.records if record.levelno == logging.WARNING and "glove" in record.name
+        ]
+        assert "of the training tokens have a vector" in warning.message and "Most likely" in warning.message
+
+    def test_no_cache_keeps_nothing(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from huggingface_hub import constants
+
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        rows = write_jsonl(tmp_path / "data" / "train.jsonl", [{"text": "A good film", "label": 1}])
+        options = ["--dataset", str(rows.parent), "--vectors", str(vectors_file)]
+        assert main(["coverage", *options, "--no_cache"]) == 0
+        assert not (tmp_path / "glove_bilstm").exists()
+        training = ["--dataset", str(dataset_folder), "--vectors", str(vectors_file), "--no-cache"]
+        assert main(["train", *training, "--output_dir", str(tmp_path / "out"), *TINY]) == 0
+        assert not (tmp_path / "glove_bilstm").exists()
+        assert main(["coverage", *options]) == 0
+        assert list((tmp_path / "glove_bilstm" / "cache").glob("*.safetensors"))
