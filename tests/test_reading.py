@@ -300,6 +300,12 @@ class TestRefused:
             load_vectors("demo", limit=0)
 
 
+def test_half_of_a_surrogate_pair_is_simply_not_there(tmp_path: Path) -> None:
+    model = fasttext_binary([b"the"], np.ones((9, 7), "f4"))
+    for content in (glove_text(), word2vec_binary(), model, gzip.compress(model, mtime=0)):
+        assert "the" in load(tmp_path / "v", content, words=["\ud800x", "the"])
+
+
 class TestFastText:
     """Hashes and n-grams are checked against figures that gensim 4.4.0 gave."""
 

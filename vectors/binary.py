@@ -8,7 +8,7 @@ import numpy as np
 
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.report import ReadReport
-from glove_bilstm.vectors.text import Block, count_undecodable, decode, describe_lie, find_header
+from glove_bilstm.vectors.text import Block, count_undecodable, decode, describe_lie, encode, find_header
 
 CHUNK = 1 << 20
 """Bytes that are searched together."""
@@ -35,7 +35,7 @@ def read_binary(
     header = find_header(stream.readline())
     assert header is not None  # or the format would have been another
     report.header, dim = header, header[1]
-    wanted_bytes = None if wanted is None else {word.encode() for word in wanted}
+    wanted_bytes = None if wanted is None else {encode(word) for word in wanted}
     for first, words, vectors in _split_rows(stream, 4 * dim, report):
         if limit is not None:
             words = words[: max(limit - report.rows_read, 0)]

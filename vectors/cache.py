@@ -5,6 +5,8 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +24,8 @@ from glove_bilstm.vectors.streams import VectorsFile
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
-"""Of what is written; another version's entries are never looked at."""
 SAMPLES, SAMPLE = 64, 1 << 14
-"""How many pieces of a file its fingerprint looks at, and the bytes of each."""
-PATIENCE = 60
-"""Seconds to wait for another process that is writing."""
+"""How many pieces of a file its fingerprint looks at, and the bytes of each: all of a file of up to 1 MB."""
 
 
 def folder() -> Path:
@@ -50,21 +48,29 @@ def fingerprint(file: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {hashed.hexdigest()}"
 
 
+@cache
+def code_version() -> str:
+    """What changes with this package's code: other code may read a file, or spell a word, in another way."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return xxhash.xxh3_128(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
 def entry(file: VectorsFile, words: Iterable[str] | None, limit: int | None, profile: str) -> Path:
-    """The file of what was read: another one for every content, vocabulary, limit and profile."""
-    wanted = None if words is None else xxhash.xxh3_128("\n".join(sorted(set(words))).encode()).hexdigest()
-    key = json.dumps([VERSION, fingerprint(file.path), file.member, wanted, limit, profile])
+    """The file of what was read: another one for every content, vocabulary, limit, profile and version of the code."""
+    # As JSON, because a word may hold any character, also one that would divide words, or half of a surrogate pair.
+    wanted = None if words is None else xxhash.xxh3_128(json.dumps(sorted(set(words))).encode()).hexdigest()
+    key = repr((code_version(), fingerprint(file.path), file.member, wanted, limit, profile))
     return folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 
 def read_entry(path: Path, file: VectorsFile) -> Loaded | None:
-    """What was read before; None if there is nothing, or if it is damaged, in which case it is removed."""
+    """What was read before; None if there is nothing, or if it is damaged, in which case it is removed if possible."""
     if not path.is_file():
         return None
     try:
         arrays, metadata = map_tensors(path)
         matrix = arrays["vectors"]
-        if metadata["checksum"] != checksum(matrix, arrays["words"]):
+        if metadata["checksum"] != checksum(matrix, arrays["words"], metadata["report"], metadata["ngrams"]):
             raise ValueError("its checksum is wrong")
         ngrams = None
         if metadata["ngrams"] != "null":
@@ -73,9 +79,10 @@ def read_entry(path: Path, file: VectorsFile) -> Loaded | None:
             ngrams = NGrams(rows, **place)
         report = ReadReport.from_dict(json.loads(metadata["report"]))
         return Loaded(split_words(arrays["words"], len(matrix)), matrix, report, ngrams)
-    except (InputError, ValueError, KeyError, TypeError, OSError) as error:
-        logger.warning(f"The cache entry {path} is damaged ({error}); the vectors are read from {file} again.")
-        path.unlink(missing_ok=True)
+    except (InputError, ValueError, LookupError, TypeError, OSError) as error:
+        logger.warning(f"The cache entry {path} can't be used ({error}); the vectors are read from {file} again.")
+        with suppress(OSError):
+            path.unlink()
         return None
 
 
@@ -92,31 +99,32 @@ def write_entry(path: Path, loaded: Loaded) -> None:
         del place["matrix"]
         ngrams = json.dumps(place)
     encoded = np.frombuffer("\n".join(loaded.words).encode(), dtype=np.uint8)
-    metadata = {
-        "report": json.dumps(loaded.report.to_dict()),
-        "ngrams": ngrams,
-        "checksum": checksum(loaded.matrix, encoded),
-    }
+    report = json.dumps(loaded.report.to_dict())
+    metadata = {"report": report, "ngrams": ngrams, "checksum": checksum(loaded.matrix, encoded, report, ngrams)}
+    beside = path.with_name("incomplete")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # One writer at a time; what one left that was killed, the next removes.
-        with FileLock(path.with_name("lock"), timeout=PATIENCE):
-            shutil.rmtree(path.with_name("incomplete"), ignore_errors=True)
-            if path.is_file():
+        with FileLock(path.with_name("lock"), blocking=False):
+            shutil.rmtree(beside, ignore_errors=True)
+            if path.is_file():  # by another process, meanwhile
                 return
-            beside = path.with_name("incomplete")
             beside.mkdir()
             try:
                 save_vectors(beside / path.name, loaded.words, loaded.matrix, metadata)
                 (beside / path.name).replace(path)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
-    except (OSError, Timeout, ValueError, SafetensorError) as error:
+    except Timeout:
+        # Gigabytes may be on their way to the disk: what is in memory already is no reason to wait for that.
+        logger.debug("Another process is writing to the cache, so what was read is not kept this time.")
+    except (OSError, ValueError, SafetensorError) as error:
         logger.warning(f"What was read can't be kept in {path.parent} ({error}), so it will be read again next time.")
 
 
-def checksum(matrix: np.ndarray, words: np.ndarray) -> str:
-    """A hash that runs as fast as memory is read."""
-    hashed = xxhash.xxh3_64(matrix.data.cast("B") if matrix.size else b"")
+def checksum(matrix: np.ndarray, words: np.ndarray, *metadata: str) -> str:
+    """Of all that an entry holds; a hash that runs as fast as memory is read."""
+    hashed = xxhash.xxh3_64(json.dumps(metadata).encode())
+    hashed.update(matrix.data.cast("B") if matrix.size else b"")
     hashed.update(words.data if words.size else b"")
     return hashed.hexdigest()

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import zipfile
+import zlib
 from pathlib import Path
 
 from filelock import FileLock
@@ -30,25 +31,28 @@ def fetch(name: str, archive: Archive) -> Path:
         archive: What to fetch.
 
     Raises:
-        InputError: It can't be fetched, or isn't the file that was published; the message says where to put it by
-        hand.
+        InputError: It can't be fetched, or isn't the file that was published; the message says where to put it
+            by hand.
     """
-    by_hand = home() / "vectors" / archive.file
-    if by_hand.is_file():
-        return by_hand
+    target = home() / "vectors" / archive.file
+    if target.is_file():
+        return target
+    partial = target.with_name(f"{target.name}.incomplete")
     try:
-        return _from_hub(archive) if archive.url is None else _from_url(archive, archive.url, by_hand)
-    except InputError:
-        raise
-    except Exception as error:  # of the network, the server or the disk: there are dozens of kinds
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        return _from_hub(archive) if archive.url is None else _from_url(archive, archive.url, target, partial)
+    except Exception as error:  # of the network, the server, the disk or the file: there are dozens of kinds
+        again = "Try again (what came so far is kept)" if partial.is_file() else "Try again"
         if constants.is_offline_mode():
-            reason = "it isn't on this machine yet, and HF_HUB_OFFLINE forbids to fetch it"
+            again = "Unset it"
         raise InputError(
-            f"The vectors {name} ({archive.megabytes:,} MB, licence: {archive.licence}) can't be fetched: {reason}. "
-            f"Try again; what was received is kept, and the rest is fetched. Or get {archive.origin} elsewhere, and "
-            f"put the file at {by_hand}, or give its path."
+            f"The vectors {name} ({archive.megabytes:,} MB, licence: {archive.licence}) can't be fetched from "
+            f"{_origin(archive)}: {_describe(error)}. {again}, or get {archive.file} elsewhere and put it at "
+            f"{target}, or give its path instead of the name."
         ) from error
+
+
+def _origin(archive: Archive) -> str:
+    return archive.url or f"{constants.ENDPOINT}/{GLOVE_REPO}"
 
 
 def _from_hub(archive: Archive) -> Path:
@@ -64,66 +68,95 @@ def _from_hub(archive: Archive) -> Path:
     blob = path.resolve()
     try:
         verify(blob, archive)
-    except InputError:
-        path.unlink()
+    except ValueError:
+        path.unlink(missing_ok=True)
         blob.unlink(missing_ok=True)
         raise
     return path
 
 
-def _from_url(archive: Archive, url: str, target: Path) -> Path:
-    from huggingface_hub.file_download import http_get
-
+def _from_url(archive: Archive, url: str, target: Path, partial: Path) -> Path:
     if constants.is_offline_mode():
         raise ConnectionError
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.incomplete")
     with FileLock(f"{target}.lock"):
         if target.is_file():  # by another process, meanwhile
             return target
         _announce(archive)
-        with beside.open("ab") as file:
-            # Where the size isn't known, nobody can tell a whole file from a part.
-            if file.tell() > (archive.size or 0):
-                file.truncate(0)
-            http_get(url, file, resume_size=file.tell(), expected_size=archive.size, displayed_filename=archive.file)
         try:
-            verify(beside, archive)
-        except InputError:
-            beside.unlink()
+            _receive(url, partial, archive)
+            verify(partial, archive)
+        except ValueError:
+            partial.unlink()
             raise
-        beside.replace(target)
+        finally:
+            if partial.is_file() and partial.stat().st_size == 0:
+                partial.unlink()
+        partial.replace(target)
     return target
+
+
+def _receive(url: str, partial: Path, archive: Archive) -> None:
+    """Fetch what isn't in `partial` yet."""
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+
+    with partial.open("ab") as file:
+        if file.tell() == archive.size:
+            return
+        try:
+            # Whether everything came, the server's own size tells; whether it is right, `verify`.
+            http_get(url, file, resume_size=file.tell(), displayed_filename=archive.file)
+        except HfHubHTTPError as error:
+            if error.response.status_code != 416:
+                raise
+            # The server's file ends before the part that is here does, so this is no part of it.
+            file.seek(0)
+            file.truncate()
+            http_get(url, file, displayed_filename=archive.file)
 
 
 def _announce(archive: Archive) -> None:
     logger.info(
-        f"Fetching {archive.file} ({archive.megabytes:,} MB, licence: {archive.licence}) from {archive.origin}"
+        f"Fetching {archive.file} ({archive.megabytes:,} MB, licence: {archive.licence}) from {_origin(archive)}"
     )
 
 
+def _describe(error: BaseException) -> str:
+    """What went wrong, in a few words, without the advice that the Hub's client puts around it."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if constants.is_offline_mode():
+        return "it isn't on this machine yet, and HF_HUB_OFFLINE forbids to fetch it"
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _describe(error.__cause__)
+    if isinstance(error, HfHubHTTPError):
+        return f"the server says {error.response.status_code} {error.response.reason_phrase}"
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+
+
 def verify(path: Path, archive: Archive) -> None:
-    """Check a fetched file against its published checksum, or where there is none a zip archive's own.
+    """Check a fetched file against its published size and checksum, or where there is none a zip archive's own.
 
     Raises:
-        InputError: It is another file than the one published.
+        ValueError: It is another file than the one published.
     """
-    if archive.checksum is not None:
+    problem = None
+    size = path.stat().st_size
+    if archive.size not in (None, size):
+        problem = f"has {size:,} bytes, not {archive.size:,}"
+    elif archive.checksum is not None:
         algorithm, expected = archive.checksum.split(":")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, algorithm).hexdigest()
         if found != expected:
-            raise InputError(
-                f"{archive.file}, fetched from {archive.origin}, isn't the published file: its {algorithm} is "
-                f"{found}, not {expected}. It was removed; try again, or fetch it from elsewhere."
-            )
-        return
-    try:
-        with zipfile.ZipFile(path) as content:
-            damaged = content.testzip()
-    except zipfile.BadZipFile as error:
-        damaged = str(error)
-    if damaged is not None:
-        raise InputError(
-            f"{archive.file}, fetched from {archive.origin}, is damaged ({damaged}). It was removed; try again."
-        )
+            problem = f"has the {algorithm} {found}, not {expected}"
+    else:
+        try:
+            with zipfile.ZipFile(path) as content:
+                damaged = content.testzip()
+            problem = damaged and f"is damaged: the checksum of its {damaged} is wrong"
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            problem = f"is damaged: {error}"
+    if problem is not None:
+        raise ValueError(f"what came {problem}, so it isn't the published file and was removed")

@@ -17,7 +17,7 @@ import numpy as np
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.report import ReadReport
 from glove_bilstm.vectors.streams import VectorsFile
-from glove_bilstm.vectors.text import Block, count_undecodable, decode
+from glove_bilstm.vectors.text import Block, count_undecodable, decode, encode
 
 MAGIC = 793712314
 SUPERVISED = 3
@@ -51,7 +51,7 @@ class NGrams:
 
     def vector(self, word: str) -> np.ndarray | None:
         """The mean of the n-grams' rows, float32 ``[dim]``; None for a word that is too short to have any."""
-        rows = self.rows(word.encode())
+        rows = self.rows(encode(word))
         return mean_rows(self.matrix, [rows])[0] if rows else None
 
 
@@ -120,7 +120,7 @@ class FastTextReader:
             ]
             names = [texts[row] for row in hits]
             for word, forms in (spellings or {}).items():
-                if known.isdisjoint(forms) and (made := model.ngrams.rows(word.encode())):
+                if known.isdisjoint(forms) and (made := model.ngrams.rows(encode(word))):
                     names.append(word)
                     rows.append(made)
                     self.report.from_ngrams += 1

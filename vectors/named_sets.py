@@ -36,11 +36,6 @@ class Archive:
     size: int | None = None
     url: str | None = None
 
-    @property
-    def origin(self) -> str:
-        """Where it comes from, as a person can look it up."""
-        return self.url or f"https://huggingface.co/{GLOVE_REPO} ({self.file})"
-
 
 @dataclass(frozen=True)
 class NamedSet:

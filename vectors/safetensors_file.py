@@ -51,7 +51,7 @@ def map_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             if entry["dtype"] in DTYPES:
                 start, stop = entry["data_offsets"]
                 arrays[name] = np.asarray(content[start:stop]).view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
         raise InputError(f"{path} is a damaged safetensors file ({error}). Fetch or make it again.") from error
     return arrays, metadata
 
@@ -73,6 +73,8 @@ def save_vectors(path: Path, words: list[str], matrix: np.ndarray, metadata: dic
         raise ValueError("A word that holds a newline can't be saved.")
     encoded = np.frombuffer(joined.encode(), dtype=np.uint8)
     save_file({"vectors": np.ascontiguousarray(matrix), "words": encoded}, path, metadata)
+    # The library writes for the owner alone; a new file gets what the folder would give it.
+    path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def split_words(encoded: np.ndarray, count: int) -> list[str]:

@@ -16,10 +16,10 @@ DEMO = "demo"
 """The name of the bundled vectors, and of the bundled data set."""
 
 PROFILES_BY_NAME = {
-    r"glove\W*twitter": "glove-twitter",
-    r"glove\W*840B": "glove-cased",
-    r"glove\W*(6B|42B|2024|demo|wiki)|wiki_giga_2024|dolma_300_2024": "glove",
-    r"google\W*news": "word2vec-google-news",
+    r"glove[\W_]*twitter": "glove-twitter",
+    r"glove[\W_]*840B": "glove-cased",
+    r"glove[\W_]*(6B|42B|2024|demo|wiki)|wiki_giga_2024|dolma_300_2024": "glove",
+    r"google[\W_]*news": "word2vec-google-news",
     r"(crawl|wiki-news)-300d|cc\.en\.300": "glove-cased",
 }
 """What a file's name tells of the tokenization profile that belongs to its vectors."""
@@ -86,7 +86,7 @@ def _describe_missing(name: str) -> str:
     if near:
         return (
             f"There is no vectors file {name}, and no set of that name. "
-            f"The nearest names are {', '.join(lowered[entry] for entry in near)}."
+            f"The nearest {'names are' if len(near) > 1 else 'name is'} {', '.join(lowered[entry] for entry in near)}."
         )
     return (
         f"There is no vectors file {name}. Give the path of a file of word vectors, or one of these names: "

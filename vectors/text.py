@@ -26,6 +26,11 @@ def decode(word: bytes) -> str:
     return word.decode("utf-8", errors="backslashreplace")
 
 
+def encode(word: str) -> bytes:
+    """A word as bytes; half of a surrogate pair, which JSON can hold, becomes some that no file has."""
+    return word.encode("utf-8", errors="surrogatepass")
+
+
 def count_undecodable(words: list[bytes]) -> int:
     """How many of the words hold bytes that aren't UTF-8."""
     try:
@@ -92,7 +97,7 @@ def read_text(
         InputError: More than a small share of the rows that were parsed is malformed.
     """
     parser = _RowParser(dim, report)
-    first_fields = None if wanted is None else {word.encode().split(b" ", 1)[0] for word in wanted}
+    first_fields = None if wanted is None else {encode(word).split(b" ", 1)[0] for word in wanted}
     first = stream.readline().removeprefix(codecs.BOM_UTF8)
     report.header = find_header(first)
     lines: Iterator[bytes] = stream if report.header else chain([first], stream)

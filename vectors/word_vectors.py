@@ -177,7 +177,8 @@ def load_vectors(
     source = find_source(name)
     profile = profile or source.profile or "whitespace"
     folds = forms(profile)
-    words = None if words is None else list(words)
+    # Sorted: what is made from n-grams comes in this order, and the cache must not depend on who filled it.
+    words = None if words is None else sorted(set(words))
     place = cache.entry(source.file, words, limit, profile) if use_cache else None
     loaded = cache.read_entry(place, source.file) if place is not None else None
     if loaded is None:
