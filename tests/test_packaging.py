@@ -25,7 +25,7 @@ def test_public_names_are_there_and_no_others() -> None:
     assert set(glove_bilstm.__all__) == {
         *("WordVectors", "load_vectors", "embedding_matrix", "Coverage", "build_vocabulary", "build_tokenizer"),
         *("GloveBiLSTMConfig", "GloveBiLSTMModel", "GloveBiLSTMForSequenceClassification"),
-        *("GloveBiLSTMTrainer", "GloveBiLSTMTrainingArguments"),
+        *("GloveBiLSTMTrainer", "GloveBiLSTMTrainingArguments", "extend_vocabulary"),
     }
     for name in glove_bilstm.__all__:
         assert getattr(glove_bilstm, name).__name__ == name

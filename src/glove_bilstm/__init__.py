@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from glove_bilstm.tokenization.vocabulary import build_vocabulary
     from glove_bilstm.tokenization.word_level import build_tokenizer
     from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
+    from glove_bilstm.training.extension import extend_vocabulary
     from glove_bilstm.training.trainer import GloveBiLSTMTrainer
     from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
     from glove_bilstm.vectors.word_vectors import WordVectors, load_vectors
@@ -28,6 +29,7 @@ _HOMES = {
     "GloveBiLSTMConfig": "modeling.configuration_glove_bilstm",
     "GloveBiLSTMModel": "modeling.modeling_glove_bilstm",
     "GloveBiLSTMForSequenceClassification": "modeling.modeling_glove_bilstm",
+    "extend_vocabulary": "training.extension",
     "GloveBiLSTMTrainer": "training.trainer",
     "GloveBiLSTMTrainingArguments": "training.arguments",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "build_tokenizer",
     "build_vocabulary",
     "embedding_matrix",
+    "extend_vocabulary",
     "load_vectors",
 ]
 
