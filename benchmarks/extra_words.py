@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     lines = [
-        "| data | extra words | vocabulary | embedding | unknown tokens: validation, test | accuracy: validation, test |",
+        "| data | extra words | vocabulary | embedding | unknown: validation, test | accuracy: validation, test |",
         "|---|---|---|---|---|---|",
     ]
     for dataset in options.datasets:

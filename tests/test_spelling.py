@@ -1,9 +1,9 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glove_bilstm.tokenization.profiles import PROFILES
-from glove_bilstm.vectors.spelling import forms
+from glove_bilstm.vectors.spelling import forms, spellings
 
 
 def found_as(word: str, vectors: set[str], profile: str) -> tuple[str, str] | None:
@@ -88,3 +88,11 @@ class TestForms:
         spellings = [form(word) for form in forms(profile).values()]
         assert spellings[:2] == [word, word.lower()]
         assert all(spellings) == bool(word)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@settings(max_examples=200, deadline=None)
+@given(word=st.text(st.sampled_from("abeoXI.-'0é1s"), max_size=7))
+def test_spellings_are_those_of_all_forms(profile: str, word: str) -> None:
+    """Those of plain words come by a shorter way."""
+    assert dict.fromkeys(spellings(word, profile)) == dict.fromkeys(spell(word) for spell in forms(profile).values())

@@ -148,7 +148,7 @@ class _Collector:
         start, stop = len(self.words), len(self.words) + len(words)
         if stop > len(self._matrix):
             # In place: the system moves pages, where a list of blocks would have to be copied at the end.
-            self._matrix.resize((stop + stop // 8, matrix.shape[1]), refcheck=False)
+            self._matrix.resize((stop + stop // 32, matrix.shape[1]), refcheck=False)
         self._matrix[start:stop] = matrix
         self.words += words
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer
 
 from glove_bilstm.vectors.errors import InputError
 
@@ -112,6 +111,8 @@ def read_safetensors(path: Path) -> tuple[list[str], np.ndarray]:
         )
     matrix = matrices[names[0]]
     beside = path.with_name("tokenizer.json")
+    from tokenizers import Tokenizer  # here, because few need it
+
     try:
         if "words" in arrays:
             return split_words(arrays["words"], len(matrix)), matrix

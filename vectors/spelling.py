@@ -94,6 +94,19 @@ _FORMS: dict[str, dict[str, Callable[[str], str]]] = {
 }
 
 
+def spellings(word: str, profile: str) -> tuple[str, ...]:
+    """The spellings of a word under all its forms, the best first.
+
+    Raises:
+        ValueError: No vectors of such a profile are known.
+    """
+    found = forms(profile)
+    if word.isascii() and word.isalpha() and not _REPEATED_LETTER.search(word):
+        # Most words are such, and only their case can differ.
+        return tuple(found[form](word) for form in (*_BASIC, *_OTHER_CASES) if form in found)
+    return tuple(spell(word) for spell in found.values())
+
+
 def forms(profile: str) -> dict[str, Callable[[str], str]]:
     """The spellings to try for vectors that belong to a tokenization profile.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import pyarrow
-from tqdm.auto import tqdm
+from tqdm.std import tqdm
 
 from glove_bilstm.vectors.errors import InputError
 

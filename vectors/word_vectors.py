@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from glove_bilstm.vectors.formats import read_vectors
 from glove_bilstm.vectors.report import ReadReport
 from glove_bilstm.vectors.safetensors_file import save_vectors
 from glove_bilstm.vectors.sources import find_source
-from glove_bilstm.vectors.spelling import forms
+from glove_bilstm.vectors.spelling import forms, spellings
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,13 @@ class WordVectors:
         self._forms = forms(profile)
         self._ngrams = ngrams
         self._num_own = len(words) - (report.from_ngrams if report else 0)
-        self._index = dict(zip(words, range(len(words)), strict=True))
-        if len(self._index) != len(words):
+        if report is None and len(set(words)) != len(words):  # a reader has seen to that
             raise ValueError("A word occurs twice; each word has one row.")
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        """Word → row; made when the first word is looked up, for it takes as long as mapping the rest."""
+        return {word: row for row, word in enumerate(self.words)}
 
     @property
     def dim(self) -> int:
@@ -176,14 +181,13 @@ def load_vectors(
         raise ValueError(f"limit must be at least 1; it is {limit}.")
     source = find_source(name)
     profile = profile or source.profile or "whitespace"
-    folds = forms(profile)
-    # Sorted: what is made from n-grams comes in this order, and the cache must not depend on who filled it.
-    words = None if words is None else sorted(set(words))
+    words = None if words is None else list(words)
     place = cache.entry(source.file, words, limit, profile) if use_cache else None
     loaded = cache.read_entry(place, source.file) if place is not None else None
     if loaded is None:
-        spellings = None if words is None else {word: tuple(spell(word) for spell in folds.values()) for word in words}
-        loaded = read_vectors(source.file, spellings, limit)
+        # Sorted: what is made from n-grams comes in this order, and the cache must not depend on who filled it.
+        wanted = None if words is None else {word: spellings(word, profile) for word in sorted(set(words))}
+        loaded = read_vectors(source.file, wanted, limit)
         # A safetensors file is mapped as it is.
         if place is not None and loaded.report.format != "safetensors":
             cache.write_entry(place, loaded)
