@@ -40,13 +40,13 @@ def generate(path: Path, rows: int, dim: int) -> None:
 
 
 def word(row: int) -> str:
-    """The word of a row: 1 to 9 letters, another one for every row."""
+    """The word of a row: 1 to 5 letters, another one for every row."""
     letters = ""
     while True:
         letters += chr(ord("a") + row % 26)
         row //= 26
         if row == 0:
-            return letters + "e" * (sum(map(ord, letters)) % 5)
+            return letters
 
 
 def wanted(rows: int, number: int) -> list[str]:

@@ -18,6 +18,8 @@ _DECADE_OR_ORDINAL = re.compile(r"(\d+)(?:(?<=0)s|st|nd|rd|th)", re.IGNORECASE)
 _REPEATED_LETTER = re.compile(r"([^\W\d_])\1{2,}")
 # English doubles consonants, and e and o inside a word: "goood" is "good", but "sooo" is mostly "so".
 _NEVER_DOUBLE = re.compile(r"([aiuy])\1{2,}|([eo])\2{2,}$", re.IGNORECASE)
+_FOLDABLE = re.compile(r"[.-]|^\d|(.)\1\1", re.DOTALL)
+"""What a word of ASCII characters has if anything but its case can be folded."""
 _ROMAN_DIGITS = frozenset("ivxlcdm")
 
 
@@ -101,8 +103,8 @@ def spellings(word: str, profile: str) -> tuple[str, ...]:
         ValueError: No vectors of such a profile are known.
     """
     found = forms(profile)
-    if word.isascii() and word.isalpha() and not _REPEATED_LETTER.search(word):
-        # Most words are such, and only their case can differ.
+    if word.isascii() and not _FOLDABLE.search(word):
+        # Of most words only the case can differ.
         return tuple(found[form](word) for form in (*_BASIC, *_OTHER_CASES) if form in found)
     return tuple(spell(word) for spell in found.values())
 
