@@ -1,6 +1,8 @@
 """Which profile is chosen for vectors, and what is said where none covers the text."""
 
+import json
 import logging
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +116,23 @@ class TestTraining:
         assert not (tmp_path / "glove_bilstm").exists()
         assert main(["coverage", *options]) == 0
         assert list((tmp_path / "glove_bilstm" / "cache").glob("*.safetensors"))
+
+    def test_a_named_set_leaves_its_name_profile_and_licence(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from huggingface_hub import constants
+
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        by_hand = tmp_path / "glove_bilstm" / "vectors"
+        by_hand.mkdir(parents=True)
+        with zipfile.ZipFile(by_hand / "glove.6B.zip", "w") as archive:
+            archive.writestr("glove.6B.50d.txt", "unlike 1 2\n")
+            archive.writestr("glove.6B.100d.txt", vectors_file.read_bytes())
+        out = tmp_path / "out"
+        training = ["--dataset", str(dataset_folder), "--vectors", "glove.6B.100d", "--output_dir", str(out), *TINY]
+        assert main(["train", *training]) == 0
+        provenance = json.loads((out / "config.json").read_text())["word_vectors"]
+        assert (provenance["name"], provenance["profile"]) == ("glove.6B.100d", "glove")
+        assert provenance["licence"] == "PDDL-1.0" and provenance["dim"] == 7
+        card = (out / "README.md").read_text()
+        assert "glove.6B.100d, 7 dimensions" in card and "Their licence: PDDL-1.0." in card

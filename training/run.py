@@ -269,6 +269,7 @@ def _vocabulary_and_vectors(
         "dim": vectors.dim,
         "rows": in_vocabulary.types_found,
         "profile": profile,
+        **({"licence": source.licence} if source.licence else {}),
         "coverage": {"types": coverage["train"].type_share, "tokens": coverage["train"].token_share},
     }
     return tokenizer, torch.from_numpy(matrix), coverage, provenance

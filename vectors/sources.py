@@ -34,11 +34,13 @@ class Source:
         name: Of the set, or the file's without its endings.
         file: The file on disk.
         profile: The tokenization profile that belongs to the vectors. None: the name doesn't tell.
+        licence: Of the vectors, as their publisher states it. None: of a file, nobody knows.
     """
 
     name: str
     file: VectorsFile
     profile: str | None
+    licence: str | None = None
 
     def sha256(self) -> str:
         """The SHA-256 of the file's bytes, in hexadecimal: what a model's provenance records."""
@@ -63,7 +65,7 @@ def find_source(name: str | Path) -> Source:
     if str(name) in NAMED_SETS:
         chosen = NAMED_SETS[str(name)]
         path = fetch(str(name), chosen.archive)
-        return Source(str(name), VectorsFile(path, chosen.member), chosen.archive.profile)
+        return Source(str(name), VectorsFile(path, chosen.member), chosen.archive.profile, chosen.archive.licence)
     archive, colon, member = str(name).rpartition(".zip:")
     path = Path(f"{archive}.zip" if colon else name).expanduser()
     if path.is_dir():

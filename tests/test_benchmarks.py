@@ -1,0 +1,28 @@
+"""The benchmarks run, on little data; what they measure then means nothing."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import run
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.mark.slow
+def test_vectors(tmp_path: Path) -> None:
+    done = run(
+        sys.executable, BENCHMARKS / "vectors.py", "--scale", "0.005", "--rounds", "1", "--output", tmp_path / "v.md"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| glove-bilstm, 100 wanted words |" in done.stdout
+    assert done.stdout in (tmp_path / "v.md").read_text()
+
+
+@pytest.mark.slow
+def test_extra_words(tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+    options = ["--vectors", vectors_file, "--datasets", dataset_folder, "--seeds", "1", "--output", tmp_path / "e.md"]
+    done = run(sys.executable, BENCHMARKS / "extra_words.py", *options)
+    assert done.returncode == 0, done.stderr
+    # All words of the vectors are words of the texts already.
+    assert f"| {dataset_folder.name} | 80,000 | 21 | 0.0 MB | 0.00%, 0.00% |" in done.stdout
