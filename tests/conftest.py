@@ -3,6 +3,7 @@
 # Set before any Hugging Face library is imported: the tests must not depend on a network.
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from glove_bilstm.scripts.main import main
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # the models are tiny, and the tests run side by side
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+# Some tests interrupt a process, which would inherit that interruptions are ignored, as they are in background jobs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 GOOD = ["good", "great", "lovely", "superb", "fine"]

@@ -208,6 +208,20 @@ class TestQuirks:
         # Rows that are not wanted are not looked at.
         assert report(load(tmp_path / "v", words=["w1"])).malformed == 0
 
+    @pytest.mark.parametrize("header", ["", "9999 2\n"])
+    def test_rows_are_numbered_as_in_the_file(self, tmp_path: Path, header: str) -> None:
+        lines = [f"w{number} 1 2" for number in range(3 * BATCH)]
+        # The last of them is nothing but a word.
+        lines[5], lines[2 * BATCH + 7], lines[-1] = "a 1", "b 1", "c"
+        vectors = load(tmp_path / "v", (header + "\n".join(lines) + "\n").encode())
+        first = 2 if header else 1
+        assert [row for row, _ in report(vectors).malformed_rows] == [
+            5 + first,
+            2 * BATCH + 7 + first,
+            3 * BATCH - 1 + first,
+        ]
+        assert len(vectors) == 3 * BATCH - 3
+
     def test_too_many_malformed_rows_stop_the_load(self, tmp_path: Path) -> None:
         content = "".join(f"w{number} 1 2\n" + ("v 1\n" if number % 50 == 0 else "") for number in range(900))
         with pytest.raises(
@@ -368,6 +382,22 @@ class TestFastText:
         assert vectors.find("unseen") is None
         with pytest.raises(KeyError):
             vectors["unseen"]
+
+    def test_an_index_of_pruned_ngrams_is_skipped(self, tmp_path: Path) -> None:
+        content = bytearray(fasttext_binary(self.WORDS, self.MATRIX))
+        place = 8 + 56 + 20  # behind the header and the sizes of the dictionary
+        words = content.index(b"</s>")
+        assert content[place : place + 8] == b"\xff" * 8 and place < words
+        content[place : place + 8] = (2).to_bytes(8, "little")
+        end = content.index(b"caf\xe9\0") + 5 + 9
+        content[end:end] = bytes(16)
+        vectors = load(tmp_path / "model", bytes(content))
+        assert vectors["the"] == pytest.approx(self.expected(b"the", 0), abs=1e-6)
+
+    def test_a_supervised_model_of_version_11_has_no_character_ngrams(self, tmp_path: Path) -> None:
+        content = fasttext_binary(self.WORDS, self.MATRIX, supervised=True).replace(b"\x0c", b"\x0b", 1)
+        vectors = load(tmp_path / "model", content)
+        assert np.array_equal(vectors.matrix, self.MATRIX[:4]) and vectors.find("unseen") is None
 
     def test_many_words(self, tmp_path: Path) -> None:
         """More of them than fit in one buffer, so that entries lie across its end."""
