@@ -82,7 +82,7 @@ class TestFormats:
         content = b"".join(b"word%d 1 2\n" % number for number in range(9 * BATCH))
         stream = io.BufferedReader(io.BytesIO(content))
         blocks = read_text(stream, 2, ReadReport("v"), None, None)
-        assert next(blocks)[0][0] == "word0"
+        assert next(blocks)[0] == [] and next(blocks)[0][0] == "word0"
         assert stream.tell() < len(content) / 4
 
     def test_long_files_are_read_to_the_end(self, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ class TestZip:
             assert vectors.dim == dim and vectors.matrix[0, 0] == dim
         assert not [path for path in tmp_path.iterdir() if path != file]  # nothing was unpacked
         for name in (str(file), f"{file}:100d", f"{file}:glove"):
-            with pytest.raises(InputError, match=r"holds glove.6B.5d.txt, .*glove.6B.zip:glove.6B.5d.txt"):
+            with pytest.raises(InputError, match=r"holds glove.6B.5d.txt, .*glove.6B.zip:glove.6B.50d.txt"):
                 load_vectors(name)
 
     def test_what_counts_words_is_no_dimension(self, tmp_path: Path) -> None:
@@ -134,6 +134,19 @@ class TestZip:
         file = write(tmp_path / "v.zip", zipped(**members))
         with pytest.raises(InputError, match="Say which one"):
             load_vectors(f"{file}:27d")
+
+    def test_the_name_of_the_archive_tells_nothing(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "data", zipped(**{"a.50d.txt": glove_text(), "b.25d.txt": b"x 1 2\n"}))
+        assert load_vectors(f"{file}:25d").words == ["x"]
+        with pytest.raises(InputError, match="v.txt is no zip archive, so it holds no 25d"):
+            load_vectors(f"{write(tmp_path / 'v.txt', glove_text())}:25d")
+
+    def test_an_encrypted_member_is_refused(self, tmp_path: Path) -> None:
+        content = bytearray(zipped(file=glove_text()))
+        for magic, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags of the file and of the directory
+            content[content.index(magic) + place] |= 1
+        with pytest.raises(InputError, match="v.zip can't be unzipped"):
+            load(tmp_path / "v.zip", bytes(content))
 
     def test_a_torch_file_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path / "v.pt", zipped(**{"archive/data.pkl": b"", "archive/data/0": b""}))
@@ -239,11 +252,73 @@ class TestQuirks:
         # Also where nothing near the end is wanted.
         assert load(tmp_path / "v", words=["w1"]).words == ["w1"]
 
-    def test_a_binary_file_with_another_dimension_than_its_header_says(self, tmp_path: Path) -> None:
-        words = [f"w{number}" for number in range(999)]
+    @pytest.mark.parametrize("said", [5, 6, 8, 9, 300])
+    def test_a_binary_header_that_lies_about_the_dimension(self, tmp_path: Path, said: int) -> None:
+        words = [f"word{number}" for number in range(999)]
         matrix = np.random.default_rng(0).normal(size=(999, 7)).astype("f4")
-        with pytest.raises(InputError, match="v isn't what its header says, 999 rows of 5 numbers"):
-            load(tmp_path / "v", word2vec_binary(words, matrix).replace(b"999 7", b"999 5", 1))
+        vectors = load(tmp_path / "v", word2vec_binary(words, matrix).replace(b"999 7", b"999 %d" % said, 1))
+        assert vectors.words == words and np.array_equal(vectors.matrix, matrix)
+        assert f"the header says 999 rows of {said} numbers, but there are 999 of 7" in str(vectors.report)
+
+    def test_a_binary_file_that_holds_something_else(self, tmp_path: Path) -> None:
+        noise = np.random.default_rng(0).bytes(99_999)
+        for header in (b"999 7\n", b"2 99999\n"):
+            with pytest.raises(InputError, match="v isn't what its header says|malformed"):
+                load(tmp_path / "v", header + noise)
+        with pytest.raises(InputError, match="v doesn't hold word vectors"):
+            load(tmp_path / "v", b"2 99999999999999\nthe " + noise)
+
+    def test_words_of_strange_bytes_are_words(self, tmp_path: Path) -> None:
+        words = ["a", "\x01b", "c", "d", "e"]
+        assert load(tmp_path / "v", word2vec_binary(words, MATRIX)).words == words
+        assert load(tmp_path / "v", b"3 3\na\x00b 1 2 3\nc 4 5 6\nd 7 8 9\n").words == ["a\x00b", "c", "d"]
+
+    def test_headers_over_few_rows(self, tmp_path: Path) -> None:
+        assert load(tmp_path / "v", b"1 3\nthe 1 2 3").matrix.tolist() == [[1, 2, 3]]
+        assert load(tmp_path / "v", b"2 1\ncat 0.5\ndog 0.75\n").matrix.tolist() == [[0.5], [0.75]]
+        assert load(tmp_path / "v", b" 1 2\nthe 3 4\n").words == ["", "the"]
+        assert report(load(tmp_path / "v", b"\xef\xbb\xbf" + word2vec_text())).format == "word2vec text"
+
+    def test_a_header_that_lies_where_the_rest_is_not_looked_at(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "v", b"30 5\n" + glove_text())
+        assert "30 rows of 5 numbers, but there are 30 of 7" in str(load(file, limit=3).report)
+        assert "30 rows of 5 numbers, but there are 5 of 7" in str(load(file, limit=99).report)
+        assert report(load(tmp_path / "v", b"30 7\n" + glove_text(), limit=3)).header_lied is None
+
+    def test_rows_of_forty_thousand_numbers(self, tmp_path: Path) -> None:
+        matrix = np.arange(80_000, dtype="f4").reshape(2, -1)
+        for content in (glove_text("ab", matrix), word2vec_text("ab", matrix)):
+            assert np.array_equal(load(tmp_path / "v", content).matrix, matrix)
+
+    def test_a_carriage_return_does_not_make_up_for_a_missing_row(self, tmp_path: Path) -> None:
+        content = "".join(f"w{number} 1 2\n" for number in range(30)).encode() + b"ab\nb 1 2\r3 4\n"
+        vectors = load(tmp_path / "v", content)
+        assert len(vectors) == 30 and [row for row, _ in report(vectors).malformed_rows] == [31, 32]
+
+    @pytest.mark.parametrize("name", [*FORMATS, "fastText", "safetensors"])
+    def test_nothing_found_keeps_the_dimension(self, tmp_path: Path, name: str) -> None:
+        content = FORMATS.get(name) or fasttext_binary([b"the"], np.ones((1, 7), "f4"), longest=0)
+        file = write(tmp_path / "v", content)
+        if name == "safetensors":
+            WordVectors(WORDS, MATRIX).save(file)
+        vectors = load(file, words=["unheard-of"])
+        assert (len(vectors), vectors.dim) == (0, 7) and vectors.find("the") is None
+
+    def test_what_is_wanted_may_stand_far_behind(self, tmp_path: Path) -> None:
+        words = [". . .", *(f"word{number}" for number in range(20_000))]
+        matrix = np.random.default_rng(0).normal(size=(len(words), 20)).round(5).astype("f4")
+        for content in (
+            glove_text([".", *words], np.vstack([matrix[:1], matrix])),
+            word2vec_binary(words[1:], matrix[1:]),
+        ):
+            vectors = load(tmp_path / "v", content, words=["word19999"])
+            assert np.array_equal(vectors["word19999"], matrix[-1])
+        rows = b". 1 2\n" + b"".join(b"w%d 1 2\n" % number for number in range(3000))
+        assert load(tmp_path / "v", rows + b". . . 3 4\n", words=[". . ."]).words == [". . ."]
+
+    def test_one_malformed_row_among_many_does_not_stop_those_who_want_it(self, tmp_path: Path) -> None:
+        content = b"".join(b"w%d 1 2\n" % number for number in range(999)) + b"x 1 zwei\n"
+        assert report(load(tmp_path / "v", content, words=["x"])).malformed == 1
 
     def test_values_that_are_not_finite_in_a_binary_file(self, tmp_path: Path) -> None:
         matrix = np.ones((99, 7), "f4")
@@ -278,6 +353,12 @@ class TestRefused:
             (b"12 7\n", "doesn't hold word vectors"),
             (b"a 1 2\nb 1 x2\n", r"row 2: 'x2' is not a number"),
             (b"<!DOCTYPE html>\n<html>", "a web page"),
+            (b"the\t1 2 3\nof\t1 2 3\n", "its fields are divided by tabs"),
+            (b"2 3\nthe\t1\t2\t3\nb\t1\t2\t3\n", "its fields are divided by tabs"),
+            (b"glove.txt".ljust(257, b"\0") + b"ustar" + glove_text(), "a tar archive"),
+            (b"SQLite format 3\0", "a database"),
+            (zipped(**{"vectors.npy": b"", "words.npy": b""}), "a file of NumPy arrays"),
+            (zipped(), "is an empty zip archive"),
             (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
             (b"\x93NUMPY\x01\x00", "a NumPy array"),
             ("the 1 2\n".encode("utf-16"), "text in UTF-16"),
@@ -310,6 +391,8 @@ class TestRefused:
             load_vectors(tmp_path / "nowhere.txt")
         with pytest.raises(InputError, match="is a folder"):
             load_vectors(tmp_path)
+        with pytest.raises(ValueError, match="words is the one string 'film'"):
+            load_vectors("demo", words="film")
         with pytest.raises(ValueError, match="limit must be at least 1"):
             load_vectors("demo", limit=0)
 
@@ -375,6 +458,13 @@ class TestFastText:
         assert [some.find(word)[0] for word in ("unseen", "THE", "naïve")] == ["n-gram", "lower-cased", "exact"]
         assert load(file, limit=1).words == ["the"]
 
+    def test_rows_that_are_not_finite(self, tmp_path: Path) -> None:
+        matrix = self.MATRIX.copy()
+        matrix[1] = np.nan
+        vectors = load(tmp_path / "model", fasttext_binary(self.WORDS, matrix), words=["the", "naïve", "unseen"])
+        assert vectors.words == ["the", "unseen"] and report(vectors).from_ngrams == 1
+        assert report(vectors).malformed_rows == [(2, "not all of its values are finite numbers")]
+
     def test_a_model_without_ngrams(self, tmp_path: Path) -> None:
         model = fasttext_binary(self.WORDS[:3], self.MATRIX[:3], longest=0, labels=[b"__label__x"], supervised=True)
         vectors = load(tmp_path / "model", model)
@@ -433,6 +523,13 @@ class TestSafetensors:
         vectors.matrix[0] = 0
         assert np.array_equal(load(tmp_path / "v.safetensors").matrix, MATRIX)
 
+    def test_compressed_ones_and_others(self, tmp_path: Path) -> None:
+        WordVectors(WORDS, MATRIX).save(tmp_path / "v")
+        mode = (tmp_path / "v").stat().st_mode
+        assert mode == write(tmp_path / "other", b"").stat().st_mode
+        with pytest.raises(InputError, match="v.gz is a compressed safetensors file"):
+            load(tmp_path / "v.gz", gzip.compress((tmp_path / "v").read_bytes(), mtime=0))
+
     def test_words_from_a_tokenizer_beside_it(self, tmp_path: Path) -> None:
         from safetensors.numpy import save_file
 
@@ -456,7 +553,7 @@ class TestSafetensors:
         with pytest.raises(InputError, match="no tensor 'words' in it, and no tokenizer.json"):
             load(file)
         save_file({"a": MATRIX, "b": MATRIX}, file)
-        with pytest.raises(InputError, match="holds 2 float matrices"):
+        with pytest.raises(InputError, match="holds 2 matrices of dtype F16"):
             load(file)
         with pytest.raises(ValueError, match="newline"):
             WordVectors(["a\nb", "c"], MATRIX[:2]).save(file)

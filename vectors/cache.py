@@ -98,11 +98,11 @@ def write_entry(path: Path, loaded: Loaded) -> None:
         place = {**vars(loaded.ngrams), "offset": rows.offset, "shape": rows.shape}
         del place["matrix"]
         ngrams = json.dumps(place)
-    encoded = np.frombuffer("\n".join(loaded.words).encode(), dtype=np.uint8)
-    report = json.dumps(loaded.report.to_dict())
-    metadata = {"report": report, "ngrams": ngrams, "checksum": checksum(loaded.matrix, encoded, report, ngrams)}
     beside = path.with_name("incomplete")
     try:
+        encoded = np.frombuffer("\n".join(loaded.words).encode(), dtype=np.uint8)
+        report = json.dumps(loaded.report.to_dict())
+        metadata = {"report": report, "ngrams": ngrams, "checksum": checksum(loaded.matrix, encoded, report, ngrams)}
         path.parent.mkdir(parents=True, exist_ok=True)
         # One writer at a time; what one left that was killed, the next removes.
         with FileLock(path.with_name("lock"), blocking=False):

@@ -132,8 +132,17 @@ class FastTextReader:
                 needed = np.unique(np.concatenate([[], *rows]).astype(np.int64))
                 matrix = model.read_rows(needed)
                 rows = [np.searchsorted(needed, numbers).tolist() for numbers in rows]
+            yield [], np.empty((0, model.shape[1]), dtype=np.float32)  # the dimension, if nothing is found
             for start in range(0, len(names), BATCH):
-                yield names[start : start + BATCH], mean_rows(matrix, rows[start : start + BATCH])
+                block = mean_rows(matrix, rows[start : start + BATCH])
+                finite = np.isfinite(block).all(axis=1)
+                for position in np.flatnonzero(~finite).tolist():
+                    own = start + position < len(hits)
+                    row = hits[start + position] + 1 if own else 0
+                    self.report.add_malformed(row, "not all of its values are finite numbers")
+                    self.report.from_ngrams -= not own
+                words_of_block = names[start : start + BATCH]
+                yield [word for word, good in zip(words_of_block, finite, strict=True) if good], block[finite]
 
 
 class _Model:

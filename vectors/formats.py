@@ -1,12 +1,13 @@
 """Telling the format of a vectors file by its content, and reading it."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from glove_bilstm.vectors.binary import read_binary
+from glove_bilstm.vectors.binary import find_binary_dimension, read_binary
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.fasttext import FastTextReader, NGrams, is_fasttext
 from glove_bilstm.vectors.report import ReadReport
@@ -18,14 +19,19 @@ PICKLE = re.compile(
     rb"\x80[\x02-\x05]"  # protocols 2 to 5
     rb"|\(?c[A-Za-z_][\w.]*\n\w+\n|\((?:dp|lp)\d+\n|\(i[\w.]+\n|[\]}]q[\x00-\x09]"  # 0 and 1
 )
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""What binary numbers are full of and text never holds."""
+WIDEST = 100_000
+"""A larger dimension is none, but something else that was taken for a header."""
 OTHERS = {
     b"\x93NUMPY": "a NumPy array, which has no words",
     b"\x89HDF": "an HDF5 file",
     b"%PDF": "a PDF",
-    b"<": "a web page or XML; was the download refused?",
-    b"\xff\xfe": "text in UTF-16; convert it to UTF-8",
-    b"\xfe\xff": "text in UTF-16; convert it to UTF-8",
-    b"version https://git-lfs": "a Git LFS pointer in place of the file; run git lfs pull",
+    b"SQLite format 3": "a database",
+    b"<": "a web page or XML, as a server sends that refuses a download",
+    b"\xff\xfe": "text in UTF-16, where UTF-8 is usual",
+    b"\xfe\xff": "text in UTF-16, where UTF-8 is usual",
+    b"version https://git-lfs": "a Git LFS pointer in place of the file, which git lfs pull fetches",
 }
 """First bytes → what such a file is."""
 
@@ -53,7 +59,7 @@ def detect_format(file: VectorsFile) -> str:
     Raises:
         InputError: It is none that can be read, a pickle among them; the message says what it is.
     """
-    head = file.head()
+    head = file.head().removeprefix(codecs.BOM_UTF8)
     if not head:
         raise InputError(f"{file} is empty. Give a file of word vectors.")
     if is_safetensors(head):
@@ -63,15 +69,16 @@ def detect_format(file: VectorsFile) -> str:
     if PICKLE.match(head):
         raise InputError(f"{file} is a pickle (of gensim, PyTorch or other Python code); {PICKLE_ADVICE}")
     line, _, rest = head.partition(b"\n")
-    header = find_header(line) if len(line) < 100 else None
-    if header is None:
-        if find_dimension(head):
-            return "GloVe text"
-    elif find_dimension(head) and b"\0" not in rest[: 4 * header[1] + 100]:
-        return "word2vec text"
-    elif rest and header[1] > 0:
-        return "word2vec binary"
+    header = find_header(line)
     what = next((f"it is {what}" for magic, what in OTHERS.items() if head.startswith(magic)), None)
+    if head[257:262] == b"ustar":
+        what = "it is a tar archive; unpack it"
+    elif b"\t" in (line if header is None else rest.partition(b"\n")[0]) and not CONTROL.search(rest):
+        what = "its fields are divided by tabs, where single spaces are usual"
+    elif find_dimension(head):
+        return "GloVe text" if header is None else "word2vec text"
+    elif header is not None and 0 < header[1] <= WIDEST and CONTROL.search(rest):
+        return "word2vec binary"
     shown = line[:60].decode("utf-8", errors="backslashreplace")
     raise InputError(
         f"{file} doesn't hold word vectors: "
@@ -96,11 +103,14 @@ def read_vectors(file: VectorsFile, spellings: dict[str, tuple[str, ...]] | None
     collector = _Collector(report)
     ngrams = None
     if report.format == "safetensors":
+        if not file.is_plain:
+            raise InputError(f"{file} is a compressed safetensors file, which can't be mapped. Decompress it.")
         words, matrix = read_safetensors(file.path)
-        words, matrix = words[:limit], matrix[:limit]
+        with np.errstate(over="ignore"):  # becomes infinite, which is seen below
+            words, matrix = words[:limit], matrix[:limit].astype(np.float32, copy=False)
         report.rows_read = len(words)
         finite = np.isfinite(matrix).all(axis=1)
-        if wanted is None and finite.all() and matrix.dtype == np.float32 and len(set(words)) == len(words):
+        if wanted is None and finite.all() and len(set(words)) == len(words):
             report.rows_kept = len(words)
             return Loaded(words, matrix, report)  # still mapped
         for row in np.flatnonzero(~finite).tolist():
@@ -117,7 +127,7 @@ def read_vectors(file: VectorsFile, spellings: dict[str, tuple[str, ...]] | None
         with file.open() as stream:
             blocks: Iterator[Block]
             if report.format == "word2vec binary":
-                blocks = read_binary(stream, report, wanted, limit)
+                blocks = read_binary(stream, find_binary_dimension(file.head()), report, wanted, limit)
             else:
                 blocks = read_text(stream, find_dimension(file.head()), report, wanted, limit)
             for block in blocks:
@@ -136,7 +146,9 @@ class _Collector:
         self._matrix = np.empty((0, 0), dtype=np.float32)
 
     def add(self, words: list[str], matrix: np.ndarray) -> None:
-        """Add a block: words and float32 ``[words, dim]``."""
+        """Add a block: words, perhaps none, and float32 ``[words, dim]``."""
+        if self._matrix.shape[1] == 0:
+            self._matrix = np.empty((0, matrix.shape[1]), dtype=np.float32)
         new = [
             position
             for position, word in enumerate(words)

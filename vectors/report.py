@@ -80,7 +80,7 @@ class ReadReport:
             self.malformed_rows.append((row, reason))
 
     def check_malformed(self, parsed: int) -> None:
-        """Stop when more than a small share of the rows was malformed: 1 %, or five rows of a small file.
+        """Stop when more than a small share of the rows was malformed: 1 %, or five rows, of a small file fewer.
 
         Args:
             parsed: Rows that were parsed so far, malformed ones among them.
@@ -88,7 +88,7 @@ class ReadReport:
         Raises:
             InputError: There are too many; the first few are named with their reasons.
         """
-        if self.malformed > max(parsed // 100, min(SHOWN, parsed // 3)):
+        if self.malformed > max(parsed // 100, min(SHOWN, self.rows_read // 3)):
             shown = "; ".join(f"row {row:,}: {reason}" for row, reason in self.malformed_rows)
             raise InputError(
                 f"{self.file}: {self.malformed:,} of {parsed:,} rows are malformed ({shown}). Every row must be a "

@@ -71,9 +71,11 @@ def save_vectors(path: Path, words: list[str], matrix: np.ndarray, metadata: dic
     if joined.count("\n") != max(len(words) - 1, 0):
         raise ValueError("A word that holds a newline can't be saved.")
     encoded = np.frombuffer(joined.encode(), dtype=np.uint8)
+    # The library would make a file for the owner alone.
+    path.touch()
+    mode = path.stat().st_mode
     save_file({"vectors": np.ascontiguousarray(matrix), "words": encoded}, path, metadata)
-    # The library writes for the owner alone; a new file gets what the folder would give it.
-    path.chmod(path.parent.stat().st_mode & 0o666)
+    path.chmod(mode)
 
 
 def split_words(encoded: np.ndarray, count: int) -> list[str]:
@@ -106,8 +108,7 @@ def read_safetensors(path: Path) -> tuple[list[str], np.ndarray]:
     names = preferred if len(preferred) == 1 else list(matrices)
     if len(names) != 1:
         raise InputError(
-            f"{path} holds {len(names)} float matrices; word vectors are one matrix, [words, dimension], of dtype "
-            "F16, F32 or F64."
+            f"{path} holds {len(names)} matrices of dtype F16, F32 or F64; word vectors are one, [words, dimension]."
         )
     matrix = matrices[names[0]]
     beside = path.with_name("tokenizer.json")
@@ -118,7 +119,10 @@ def read_safetensors(path: Path) -> tuple[list[str], np.ndarray]:
             return split_words(arrays["words"], len(matrix)), matrix
         if not beside.is_file():
             raise ValueError("there is no tensor 'words' in it, and no tokenizer.json beside it")
-        vocabulary = Tokenizer.from_file(str(beside)).get_vocab(with_added_tokens=True)
+        try:
+            vocabulary = Tokenizer.from_file(str(beside)).get_vocab(with_added_tokens=True)
+        except Exception as error:  # the library raises nothing more particular
+            raise ValueError(f"{beside.name} can't be read ({error})") from error
         ordered = sorted(vocabulary, key=vocabulary.__getitem__)
         if sorted(vocabulary.values()) != list(range(len(matrix))):
             raise ValueError(f"{beside.name} has {len(ordered):,} words for {len(matrix):,} vectors")

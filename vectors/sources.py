@@ -62,12 +62,16 @@ def find_source(name: str | Path) -> Source:
         # Packages install as plain folders, so a resource is a real file.
         path = Path(str(files("glove_bilstm.demo") / "glove.demo.50d.txt.gz"))
         return Source("glove.demo.50d", VectorsFile(path), "glove")
-    if str(name) in NAMED_SETS:
-        chosen = NAMED_SETS[str(name)]
-        path = fetch(str(name), chosen.archive)
-        return Source(str(name), VectorsFile(path, chosen.member), chosen.archive.profile, chosen.archive.licence)
-    archive, colon, member = str(name).rpartition(".zip:")
-    path = Path(f"{archive}.zip" if colon else name).expanduser()
+    if isinstance(name, str) and name in NAMED_SETS:
+        chosen = NAMED_SETS[name]
+        path = fetch(name, chosen.archive)
+        return Source(name, VectorsFile(path, chosen.member), chosen.archive.profile, chosen.archive.licence)
+    path = Path(name).expanduser()
+    archive, colon, member = str(path).rpartition(":")
+    if colon and Path(archive).is_file() and not path.exists():
+        path = Path(archive)
+    else:
+        colon = ""
     if path.is_dir():
         raise InputError(
             f"{path} is a folder. Give the vectors file itself, for instance {path / 'glove.6B.100d.txt'}."

@@ -19,7 +19,7 @@ from glove_bilstm.vectors.errors import InputError
 
 BUFFER = 1 << 18
 """Bytes. Larger ones were no faster, and leave the processor's cache."""
-HEAD = 1 << 18
+HEAD = 1 << 20
 """Bytes that are enough to tell a format: some rows of the widest vectors there are."""
 
 
@@ -89,7 +89,15 @@ class VectorsFile:
                 head = raw.peek(8)
                 if head.startswith(ZIP):
                     archive = stack.enter_context(zipfile.ZipFile(counted))
-                    counted = stack.enter_context(archive.open(self._choose_member(archive)))
+                    chosen = self._choose_member(archive)
+                    try:
+                        counted = stack.enter_context(archive.open(chosen))
+                    except RuntimeError as error:  # a password, or a compression that Python doesn't know
+                        raise InputError(
+                            f"{self} can't be unzipped ({error}). Unpack it with another program."
+                        ) from error
+                elif self.member is not None:
+                    raise InputError(f"{self.path} is no zip archive, so it holds no {self.member}.")
                 for magic, decompress in DECOMPRESSORS.items():
                     if head.startswith(magic):
                         counted = stack.enter_context(decompress(counted))
@@ -109,6 +117,10 @@ class VectorsFile:
         infos = [info for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
         if any(info.filename.endswith("data.pkl") for info in infos):
             raise InputError(f"{self.path} is a PyTorch file, which holds a pickle; {PICKLE_ADVICE}")
+        if infos and all(info.filename.endswith(".npy") for info in infos):
+            raise InputError(f"{self.path} is a file of NumPy arrays, which has no words.")
+        if not infos:
+            raise InputError(f"{self.path} is an empty zip archive.")
         chosen = infos
         if self.member is not None:
             dimension = re.compile(rf"(?<!\d){re.escape(self.member.removesuffix('d'))}d?(?!\d)")
@@ -116,8 +128,8 @@ class VectorsFile:
             if not chosen and self.member.removesuffix("d").isdigit():
                 chosen = [info for info in infos if dimension.search(_without_corpus_size(info.filename))]
         if len(chosen) != 1:
-            names = ", ".join(Path(info.filename).name for info in infos) or "no files"
-            example = Path(infos[0].filename).name if infos else "100d"
+            names = ", ".join(Path(info.filename).name for info in infos)
+            example = max(infos, key=lambda info: info.file_size).filename.rpartition("/")[2]
             raise InputError(
                 f"{self.path} holds {names}. Say which one with its name or its dimension after a colon, for instance "
                 f"{self.path}:{example}."

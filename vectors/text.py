@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -11,7 +12,11 @@ import pyarrow
 from pyarrow import csv
 
 from glove_bilstm.vectors.report import ReadReport
+from glove_bilstm.vectors.streams import HEAD
 
+HEADER = re.compile(rb"(\d{1,18})[ \t]+(\d{1,18})[ \t]*\r?\n?")
+ENOUGH = 100
+"""Rows that are looked at to tell their dimension."""
 BATCH = 1024
 """Rows that are parsed together."""
 LEAF = 16
@@ -42,8 +47,8 @@ def count_undecodable(words: list[bytes]) -> int:
 
 def find_header(line: bytes) -> tuple[int, int] | None:
     """The (rows, dimension) of a header line; None where the line is something else."""
-    fields = line.split()
-    return (int(fields[0]), int(fields[1])) if len(fields) == 2 and all(map(bytes.isdigit, fields)) else None
+    found = HEADER.fullmatch(line)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def describe_lie(header: tuple[int, int], rows: int, dim: int) -> str | None:
@@ -55,10 +60,13 @@ def describe_lie(header: tuple[int, int], rows: int, dim: int) -> str | None:
 
 def find_dimension(head: bytes) -> int:
     """The dimension of the rows in the first bytes of a file: what most of them have. 0: these are no rows of text."""
-    lines = head.removeprefix(codecs.BOM_UTF8).split(b"\n")
-    if len(lines) > 1:
-        lines.pop()  # most likely cut
-    if find_header(lines[0]):
+    lines = head.removeprefix(codecs.BOM_UTF8).split(b"\n", ENOUGH)
+    if len(lines) > ENOUGH or (len(lines) > 1 and not lines[-1]):
+        lines.pop()  # the rest, or what follows the last row's end
+    if len(head) == HEAD and len(lines) > 1:
+        lines.pop()  # perhaps cut
+    header = find_header(lines[0])
+    if header:
         del lines[0]
     dimensions: Counter[int] = Counter()
     for line in lines:
@@ -66,7 +74,8 @@ def find_dimension(head: bytes) -> int:
         fields = line.rstrip(b" \r").split(b" ")[1:]
         dimensions[next((n for n, field in enumerate(reversed(fields)) if not is_number(field)), len(fields))] += 1
     ((dimension, _),) = dimensions.most_common(1) or [(0, 0)]
-    return dimension if dimension > 1 else 0
+    # A word and one number is a word count more likely than a vector, unless a header says so.
+    return dimension if dimension > 1 or header and header[1] == dimension else 0
 
 
 def is_number(field: bytes) -> bool:
@@ -103,7 +112,14 @@ def read_text(
     lines: Iterator[bytes] = stream if report.header else chain([first], stream)
     number = 2 if report.header else 1  # of the next row in the file
     pending: list[tuple[int, bytes]] = []
-    while batch := list(islice(lines, BATCH if limit is None else min(BATCH, limit - report.rows_read))):
+    yield [], np.empty((0, dim), dtype=np.float32)  # where no row is wanted, there is a dimension all the same
+    ended = False
+    while not ended:
+        wished = BATCH if limit is None else min(BATCH, limit - report.rows_read)
+        batch = list(islice(lines, wished))
+        if not batch:
+            ended = wished > 0
+            break
         keys = [line[: line.find(b" ")] for line in batch]
         report.undecodable += count_undecodable(keys)
         if first_fields is None:
@@ -119,8 +135,10 @@ def read_text(
             yield from parser.parse(pending, wanted)
             pending = []
     yield from parser.parse(pending, wanted)
-    if limit is None and report.header is not None:
-        report.header_lied = describe_lie(report.header, report.rows_read, dim)
+    if report.header is not None:
+        # Where the rest wasn't looked at, it may hold as many rows as the header says.
+        rows = report.rows_read if ended else report.header[0]
+        report.header_lied = describe_lie(report.header, rows, dim)
 
 
 def _is_blank(line: bytes) -> bool:
@@ -172,19 +190,20 @@ class _RowParser:
         """Parse rows that are all one field and `dim` numbers; None where one isn't."""
         keys = [line[: line.find(b" ")] for line in lines]
         values = b"\n".join([line[len(key) + 1 :] for line, key in zip(lines, keys, strict=True)])
-        reading = csv.ReadOptions(column_names=self._names, block_size=len(values) + 1)
+        # Arrow leaves out empty lines, and takes a carriage return for the end of one.
+        if b"\r" in values or b"\n\n" in values or values[:1] == b"\n" or values[-1:] in (b"\n", b""):
+            return None
+        # With threads of Arrow's own the process may abort at its exit (pyarrow 26.0.1).
+        reading = csv.ReadOptions(column_names=self._names, block_size=len(values) + 1, use_threads=False)
         try:
             table = csv.read_csv(pyarrow.py_buffer(values), reading, self._parsing, self._conversion, self._pool)
         except pyarrow.ArrowInvalid:
             return None
         if table.num_rows != len(lines) or any(numbers.null_count for numbers in table.columns):
             return None
-        matrix = np.empty((len(lines), self.dim), dtype=np.float32)
+        (batch,) = table.combine_chunks().to_batches()
         with np.errstate(over="ignore"):  # becomes infinite, which is seen below
-            for column, numbers in enumerate(table.columns):
-                # Not to_numpy, which imports pandas: 40 MB and a third of a second.
-                chunks = [np.frombuffer(chunk.buffers()[1], np.float64, len(chunk)) for chunk in numbers.chunks]
-                matrix[:, column] = np.concatenate(chunks)
+            matrix = batch.to_tensor(row_major=True).to_numpy().astype(np.float32)
         if not np.isfinite(matrix).all():
             return None
         return [decode(key) for key in keys], matrix

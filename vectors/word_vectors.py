@@ -14,6 +14,7 @@ from glove_bilstm.vectors.report import ReadReport
 from glove_bilstm.vectors.safetensors_file import save_vectors
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.spelling import forms, spellings
+from glove_bilstm.vectors.streams import VectorsFile
 
 logger = logging.getLogger(__name__)
 
@@ -175,10 +176,12 @@ def load_vectors(
 
     Raises:
         InputError: There is no such file, or it can't be read as word vectors; the message names file and row.
-        ValueError: `limit` is below 1, or there is no such profile.
+        ValueError: `limit` is below 1, `words` is a string, or there is no such profile.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1; it is {limit}.")
+    if isinstance(words, str):
+        raise ValueError(f"words is the one string {words!r}; give a list of words.")
     source = find_source(name)
     profile = profile or source.profile or "whitespace"
     words = None if words is None else list(words)
@@ -191,13 +194,13 @@ def load_vectors(
         # A safetensors file is mapped as it is.
         if place is not None and loaded.report.format != "safetensors":
             cache.write_entry(place, loaded)
-    _warn_once(loaded.report)
+    _warn_once(source.file, loaded.report)
     return WordVectors(loaded.words, loaded.matrix, profile, loaded.report, loaded.ngrams)
 
 
-def _warn_once(report: ReadReport) -> None:
+def _warn_once(file: VectorsFile, report: ReadReport) -> None:
     """Say what is wrong with a file, however often it is read."""
-    faults = (report.file, report.malformed, report.undecodable, report.header_lied)
+    faults = (str(file), report.malformed, report.undecodable, report.header_lied)
     if not report.is_clean and faults not in _warned:
         _warned.add(faults)
         logger.warning(f"Read {report}")
