@@ -6,9 +6,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from glove_bilstm.training.run import TrainingResult
-from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.sources import DEMO
-from glove_bilstm.vectors.word_vectors import NGRAM
 
 TASK = "text-classification"
 METRICS = ["accuracy", "f1", "matthews_correlation"]
@@ -65,7 +63,12 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         split_sizes=", ".join(f"{len(split):,} {name}" for name, split in result.data.splits.items()),
         vectors=config.word_vectors,
         coverage=[
-            [name, f"{measure.type_share:.1%}", f"{measure.token_share:.1%}", *_how_found(measure)]
+            [
+                name,
+                f"{measure.type_share:.1%}",
+                f"{measure.token_share:.1%}",
+                *(f"{share:.1%}" for way, share in measure.shares(by_token=True).items() if way != "missing"),
+            ]
             for name, measure in result.coverage.items()
         ],
         vocabulary=f"{config.vocab_size:,}",
@@ -87,14 +90,6 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
             )
         },
     )
-
-
-def _how_found(coverage: Coverage) -> list[str]:
-    """The shares of tokens found as they are spelled, found in another spelling, and made from n-grams."""
-    found = coverage.tokens_found_as
-    exact, ngrams = found.get("exact", 0), found.get(NGRAM, 0)
-    folded = coverage.tokens_found - exact - ngrams
-    return [f"{tokens / max(coverage.tokens_total, 1):.1%}" for tokens in (exact, folded, ngrams)]
 
 
 def _cell(text: str) -> str:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from glove_bilstm.scripts.shared import command, make_parser, output_file
+from glove_bilstm.scripts.shared import command, make_parser, output_file, whole_number
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -17,7 +17,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--profile", default="auto", help="how text is split into words; default: auto, as the vectors' words were"
     )
-    parser.add_argument("--missing", type=int, default=20, help="how many missing words to show; default: 20")
+    parser.add_argument(
+        "--missing", type=whole_number, default=20, help="how many missing words to show, 100 at most; default: 20"
+    )
     parser.add_argument("--output", type=output_file, default=None, help="write the figures to this file, as JSON")
     parser.add_argument(
         "--no_cache", action="store_true", default=False, help="don't keep what was read from the vectors, nor use it"
@@ -31,12 +33,10 @@ def run(argv: list[str]) -> None:
 
     from glove_bilstm.hub.folder import write_json
     from glove_bilstm.scripts.tables import coverage_table, missing_table
-    from glove_bilstm.tokenization.choice import AUTO, choose_profile, likely_cause
+    from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_coverage
     from glove_bilstm.tokenization.vocabulary import count_words
+    from glove_bilstm.training.coverage import load_and_measure
     from glove_bilstm.training.datasets import load_raw_splits
-    from glove_bilstm.training.run import LOW_COVERAGE
-    from glove_bilstm.vectors.alignment import measure_coverage
-    from glove_bilstm.vectors.word_vectors import load_vectors
 
     texts = {
         name: split.texts(options.text_column, empty_allowed=True)
@@ -48,23 +48,16 @@ def run(argv: list[str]) -> None:
     if profile == AUTO:
         profile, reason = choose_profile(texts[first], options.vectors, use_cache)
     counts = {name: count_words(split, profile) for name, split in texts.items()}
-    vectors = load_vectors(options.vectors, set().union(*counts.values()), profile=profile, use_cache=use_cache)
+    vectors, coverage = load_and_measure(counts, options.vectors, profile, use_cache)
     print(f"{vectors.report}\nText is split by the profile {profile}: {reason}.\n")
-    # What is missing may be near to a word that isn't in these texts.
-    head = load_vectors(options.vectors, limit=50_000, use_cache=use_cache)
-    known = list(dict.fromkeys([*head.words, *vectors.words]))
-    coverage = {
-        name: measure_coverage(words, vectors, words).with_nearest(known, max(options.missing, 100))
-        for name, words in counts.items()
-    }
     print(coverage_table(coverage))
     for name, measured in coverage.items():
         if measured.missing and options.missing:
             print(f"\nMissing most often in {name}:\n\n{missing_table(measured, options.missing)}")
     lowest = min(coverage, key=lambda name: coverage[name].token_share)
-    if coverage[lowest].token_share < LOW_COVERAGE:
-        cause = likely_cause(texts[lowest], options.vectors, profile, coverage[lowest], use_cache)
-        print(f"\nOnly {coverage[lowest].token_share:.1%} of the tokens of {lowest} have a vector. {cause}")
+    warning = warn_of_low_coverage(texts[lowest], options.vectors, profile, coverage[lowest], use_cache)
+    if warning is not None:
+        print(f"\nIn {lowest}: {warning}")
     if options.output is not None:
         write_json(options.output, {name: measured.to_dict() for name, measured in coverage.items()})
 

@@ -77,6 +77,13 @@ def output_file(text: str) -> Path:
     return path
 
 
+def whole_number(text: str) -> int:
+    """A whole number, 0 included."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number")
+    return int(text)
+
+
 def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isdigit() or int(text) < 1:

@@ -53,13 +53,9 @@ def coverage_table(coverage: Mapping[str, Coverage]) -> str:
     rows = []
     folds: dict[str, int] = {}
     for split, measured in coverage.items():
-        for unit, total, found in (
-            ("types", measured.types_total, measured.found_as),
-            ("tokens", measured.tokens_total, measured.tokens_found_as),
-        ):
-            exact, ngrams = found.get("exact", 0), found.get("n-gram", 0)
-            parts = [exact, sum(found.values()) - exact - ngrams, ngrams, total - sum(found.values())]
-            rows.append([f"{split} {unit}", f"{total:,}", *(f"{part / max(total, 1):.1%}" for part in parts)])
+        for unit, total in (("types", measured.types_total), ("tokens", measured.tokens_total)):
+            shares = measured.shares(by_token=unit == "tokens")
+            rows.append([f"{split} {unit}", f"{total:,}", *(f"{share:.1%}" for share in shares.values())])
         for form, types in measured.found_as.items():
             if form not in ("exact", "n-gram"):
                 folds[form] = max(folds.get(form, 0), types)
@@ -67,7 +63,7 @@ def coverage_table(coverage: Mapping[str, Coverage]) -> str:
     if not folds:
         return table
     listed = ", ".join(f"{form} {types:,}" for form, types in folds.items())
-    return f"{table}\n\nFolded, in types of the largest split: {listed}."
+    return f"{table}\n\nFolded, in types of the split that has most: {listed}."
 
 
 def missing_table(coverage: Coverage, number: int) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import TINY, write_jsonl
-from vector_files import glove_text, write
+from vector_files import glove_text, word2vec_binary, write
 
 from glove_bilstm.scripts.main import main
-from glove_bilstm.tokenization.choice import SAMPLE, choose_profile, likely_cause, sample
+from glove_bilstm.tokenization.choice import SAMPLE, choose_profile, likely_cause, sample, warn_of_low_coverage
 from glove_bilstm.tokenization.vocabulary import count_words
 from glove_bilstm.vectors.alignment import measure_coverage
 from glove_bilstm.vectors.word_vectors import load_vectors
@@ -59,6 +59,24 @@ class TestChoice:
         assert len(chosen) == SAMPLE and chosen[:2] == ["0", "2"] and int(chosen[-1]) > 1.9 * SAMPLE
         assert sample(texts[:3]) == texts[:3]
 
+    def test_a_word_that_one_kind_of_vectors_has_tells(self, tmp_path: Path) -> None:
+        file = vectors_of(tmp_path / "v.txt", "i do n't like london 's nasa museum ! <user>")
+        assert choose_profile(TEXTS, file) == ("glove-twitter", "the vectors have a word '<user>'")
+
+    def test_punctuation_does_not_count(self, tmp_path: Path) -> None:
+        """Or splitting at white space would look best for vectors without any, as it makes fewer words of it."""
+        texts = ["One, two... three!! (four) five; six? seven: eight"] * 9 + [
+            "one two three four five six seven eight"
+        ]
+        file = vectors_of(tmp_path / "v.txt", "one two three four five six seven eight")
+        assert choose_profile(texts, file)[0] == "glove"
+
+    def test_one_cased_word_does_not_make_cased_vectors(self, tmp_path: Path) -> None:
+        words = "i do n't like london 's nasa museum ! a well-made film , in . " + " ".join(
+            map("w{}".format, range(99))
+        )
+        assert choose_profile(TEXTS, vectors_of(tmp_path / "v.txt", f"{words} America"))[0] == "glove"
+
 
 class TestLikelyCause:
     @pytest.mark.parametrize(
@@ -79,6 +97,14 @@ class TestLikelyCause:
                 "hold digits or punctuation",
             ),
             ("quark boson lepton", "glove", TEXTS, "the language or the subject"),
+            ("the film was good", "glove", ["123 456 789 the film was good"] * 9 + ["слово"], "hold digits"),
+            ("映画 見", "glove", ["とても良い映画でした"], "HIRAGANA text isn't divided into words by spaces"),
+            (
+                "the film was good",
+                "glove",
+                ["とても良い映画でした"],
+                "the text is in HIRAGANA characters, the vectors in LATIN",
+            ),
         ],
     )
     def test_causes(self, tmp_path: Path, words: str, profile: str, texts: list[str], said: str) -> None:
@@ -88,8 +114,30 @@ class TestLikelyCause:
         vectors = load_vectors(file, profile="glove")
         assert said in likely_cause(texts, file, profile, measure_coverage(counts, vectors, counts))
 
+    def test_what_vectors_lack_by_design_is_no_reason_to_warn(self, tmp_path: Path) -> None:
+        texts = ["The film, of a kind, and to the point."]
+        file = vectors_of(tmp_path / "v.txt", "The film kind the point")
+        for profile, warned in (("word2vec-google-news", False), ("glove-cased", True)):
+            counts = count_words(texts, profile)
+            vectors = load_vectors(file, profile=profile)
+            warning = warn_of_low_coverage(texts, file, profile, measure_coverage(counts, vectors, counts))
+            assert (warning is not None) == warned
+
+    def test_no_words_at_all(self, tmp_path: Path) -> None:
+        file = vectors_of(tmp_path / "v.txt", "film")
+        vectors = load_vectors(file)
+        assert (
+            warn_of_low_coverage([" "], file, "glove", measure_coverage([], vectors, {})) == "The texts hold no words."
+        )
+
 
 class TestTraining:
+    def test_a_binary_file_that_lacks_most_words(self, tmp_path: Path, dataset_folder: Path) -> None:
+        matrix = np.random.default_rng(0).normal(size=(2, 7)).astype("f4")
+        file = write(tmp_path / "GoogleNews.bin", word2vec_binary(["film", "good"], matrix))
+        arguments = ["--dataset", dataset_folder, "--vectors", file, "--output_dir", tmp_path / "out", *TINY]
+        assert main(["train", *map(str, arguments)]) == 0
+
     def test_low_coverage_warns_and_names_the_cause(
         self, tmp_path: Path, dataset_folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -99,7 +147,7 @@ class TestTraining:
         (warning,) = [
             record for record in caplog.records if record.levelno == logging.WARNING and "glove" in record.name
         ]
-        assert "of the training tokens have a vector" in warning.message and "Most likely" in warning.message
+        assert warning.message.startswith("Only ") and "of the tokens have a vector. Most likely" in warning.message
 
     def test_no_cache_keeps_nothing(
         self, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch

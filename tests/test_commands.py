@@ -231,11 +231,13 @@ class TestCoverage:
         data = str(tmp_path / "data")
         assert main(["coverage", "--dataset", data, "--vectors", str(vectors_file), "--output", str(output)]) == 0
         out = capsys.readouterr().out
+        with pytest.raises(SystemExit):
+            main(["coverage", "--dataset", data, "--vectors", str(vectors_file), "--missing", "-3"])
         rows = [line.split() for line in out.splitlines()]
         assert ["train", "types", "4", "50.0%", "0.0%", "0.0%", "50.0%"] in rows
         assert ["train", "tokens", "6", "50.0%", "0.0%", "0.0%", "50.0%"] in rows
         assert rows.index(["zebra", "2"]) < rows.index(["okapi", "1"])
-        assert "Only 50.0% of the tokens of train have a vector. Most likely the language or the subject" in out
+        assert "In train: Only 50.0% of the tokens have a vector. Most likely the language or the subject" in out
         assert json.loads(output.read_text())["train"]["token_share"] == 0.5
 
 

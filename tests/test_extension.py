@@ -192,6 +192,14 @@ class TestFrozen:
             # Every one of them is reached from a text.
             assert set(range(14, 14 + len(added))) <= set(one(" ".join([*given, "x"])).input_ids)
 
+    def test_words_are_looked_for_as_the_models_own_were(self) -> None:
+        """Whatever profile the name of the vectors tells, or doesn't."""
+        vectors = make_vectors([*OLD, "TV"])
+        model, tokenizer = make(vectors=vectors, profile="word2vec-google-news")
+        model.config.word_vectors = {"profile": "word2vec-google-news"}
+        done = extend_vocabulary(model, tokenizer, vectors.with_profile("whitespace"), words=["tv"])
+        assert done.added == ["tv"] and done.missing == []
+
 
 class TestMoreVectorsThanInTraining:
     """As after `load_vectors(limit=…)`: known words that have a vector only now have a row that was drawn."""
@@ -260,7 +268,7 @@ class TestFineTuned:
         assert done.identity_error == pytest.approx(moved, rel=1e-5)
         expected = 0.01 * np.sqrt(rows.size) / length
         assert expected < done.map_error < 1.1 * expected
-        assert f"(error {done.map_error:.3f}, {done.identity_error:.3f} unmapped)" in str(done)
+        assert f"(error {done.map_error:.4f}, {done.identity_error:.4f} unmapped)" in str(done)
 
     def test_the_same_twice(self, vectors: WordVectors, relation: tuple[np.ndarray, np.ndarray]) -> None:
         results = []

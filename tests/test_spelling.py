@@ -26,6 +26,8 @@ class TestForms:
             ("glove", "goooood", "good", "repeated letters as two"),
             ("glove", "reallllly", "really", "repeated letters as two"),
             ("glove", "sooooo", "so", "repeated letters as two"),
+            ("glove", "tooooo", "too", "repeated letters as two"),
+            ("glove", "threeee", "three", "repeated letters as two"),
             ("glove", "looove", "love", "repeated letters as one"),
             ("glove", "yeeeeaaaahhh", "yeah", "repeated letters as one"),
             ("glove-cased", "london", "London", "capitalised"),

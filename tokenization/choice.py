@@ -7,23 +7,34 @@ from pathlib import Path
 
 from glove_bilstm.tokenization.profiles import PROFILES
 from glove_bilstm.tokenization.vocabulary import count_words
-from glove_bilstm.vectors.alignment import Coverage, measure_coverage
+from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.sources import find_source
-from glove_bilstm.vectors.spelling import forms
-from glove_bilstm.vectors.word_vectors import NGRAM, WordVectors, load_vectors
+from glove_bilstm.vectors.word_vectors import load_vectors
 
 AUTO = "auto"
 SAMPLE = 2_000
-"""Texts that are looked at."""
-CASED, UNCASED = ("glove-cased", "word2vec-google-news"), ("glove", "glove-twitter", "whitespace")
+"""Texts, and rows of the vectors, that are looked at."""
+AS_GOOD = 0.01
+"""Share of letters by which a profile may be better than the usual one before it is taken."""
+LOW_COVERAGE = 0.8
+"""Share of tokens; with fewer, something is wrong more often than not."""
+GOOGLE_NEWS = "word2vec-google-news"
+CASED, UNCASED = ("glove-cased", GOOGLE_NEWS), ("glove", "glove-twitter", "whitespace")
+MARKERS = {"<user>": "glove-twitter", "<hashtag>": "glove-twitter", "##": GOOGLE_NEWS, "###": GOOGLE_NEWS}
+"""Words that only one kind of vectors has among its most frequent → its profile."""
+LEFT_OUT_OF_GOOGLE_NEWS = {"a", "and", "of", "to"}
+WITHOUT_SPACES = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
+"""Scripts that don't divide words."""
 
 
 def choose_profile(texts: Sequence[str], vectors: str | Path, use_cache: bool = True) -> tuple[str, str]:
     """The tokenization profile that belongs to word vectors.
 
-    Their name tells, if it is known. Otherwise each profile is tried on a sample of the texts, and the one whose words
-    are covered best by token is taken; where several are as good to a tenth of a percent, one that keeps case if the
-    vectors do, and that lower-cases if they don't.
+    Their name tells, if it is known, or a word that only one kind of vectors has. Otherwise each profile is tried on a
+    sample of the texts, and the one is taken under which most letters of the text are in words that the vectors have,
+    in this or another case. (Tokens can't be compared: one profile makes words of punctuation, and another doesn't.)
+    Where several are as good to a percentage point, one that keeps case if the vectors do; one that does is not tried
+    if the vectors don't.
 
     Args:
         texts: Training texts.
@@ -36,15 +47,15 @@ def choose_profile(texts: Sequence[str], vectors: str | Path, use_cache: bool = 
     source = find_source(vectors)
     if source.profile is not None:
         return source.profile, f"it belongs to {source.name}"
-    shares = {name: own_share(coverage) for name, coverage in try_profiles(texts, vectors, use_cache).items()}
-    best = max(shares, key=lambda name: round(shares[name], 3))  # of equals the first
-    tried = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-    return best, f"tried on a sample of the texts, tokens with a vector: {tried}"
-
-
-def own_share(coverage: Coverage) -> float:
-    """The share of tokens with a vector of their own: one from n-grams every word has, however it is split."""
-    return (coverage.tokens_found - coverage.tokens_found_as.get(NGRAM, 0)) / max(coverage.tokens_total, 1)
+    head = load_vectors(vectors, limit=SAMPLE, use_cache=use_cache).words
+    for marker, profile in MARKERS.items():
+        if marker in head:
+            return profile, f"the vectors have a word {marker!r}"
+    shares = try_profiles(texts, vectors, use_cache)
+    order = (*CASED, *UNCASED) if sum(word != word.lower() for word in head) > len(head) / 50 else UNCASED
+    best = next(name for name in order if shares[name] >= max(map(shares.__getitem__, order)) - AS_GOOD)
+    tried = ", ".join(f"{name} {shares[name]:.1%}" for name in order)
+    return best, f"tried on a sample of the texts, letters in words with a vector: {tried}"
 
 
 def sample(texts: Sequence[str]) -> list[str]:
@@ -52,21 +63,52 @@ def sample(texts: Sequence[str]) -> list[str]:
     return [texts[position] for position in range(0, len(texts), max(len(texts) // SAMPLE, 1))][:SAMPLE]
 
 
-def try_profiles(texts: Sequence[str], vectors: str | Path, use_cache: bool = True) -> dict[str, Coverage]:
-    """The coverage of a sample of the texts under each profile; first those that treat case as the vectors do."""
-    counts = {name: count_words(sample(texts), name) for name in PROFILES}
-    spellings = {spell(word) for name in PROFILES for spell in forms(name).values() for word in counts[name]}
-    loaded = load_vectors(vectors, words=spellings, profile="whitespace", use_cache=use_cache)
-    keep_case = any(word != word.lower() for word in loaded.words)
-    order = (*CASED, *UNCASED) if keep_case else (*UNCASED, *CASED)
-    vectors_by_profile = {name: WordVectors(loaded.words, loaded.matrix, name, loaded.report) for name in order}
-    return {name: measure_coverage(counts[name], tried, counts[name]) for name, tried in vectors_by_profile.items()}
+def try_profiles(texts: Sequence[str], vectors: str | Path, use_cache: bool = True) -> dict[str, float]:
+    """Under each profile, the share of a sample's letters that are in words with a vector, in this or another case."""
+    chosen = sample(texts)
+    letters = max(sum(map(_letters, chosen)), 1)
+    counts = {name: count_words(chosen, name) for name in PROFILES}
+    cases = (str, str.lower, str.capitalize, str.upper)
+    wanted = {spell(word) for words in counts.values() for word in words for spell in cases}
+    loaded = load_vectors(vectors, words=wanted, use_cache=use_cache)
+    # Those made from n-grams come last, and every word has one, however it is split.
+    own = set(loaded.words[: len(loaded) - (loaded.report.from_ngrams if loaded.report else 0)])
+    return {
+        name: sum(
+            count * _letters(word)
+            for word, count in words.items()
+            if word in own
+            or word.lower() in own
+            or (name in CASED and not own.isdisjoint((word.capitalize(), word.upper())))
+        )
+        / letters
+        for name, words in counts.items()
+    }
 
 
-def likely_cause(
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def share_to_expect(coverage: Coverage, profile: str) -> float:
+    """The share of tokens with a vector, not counting tokens that such vectors lack by design.
+
+    Google News' have no punctuation, and no "a", "and", "of" and "to".
+    """
+    absent = 0
+    if profile == GOOGLE_NEWS:
+        absent = sum(
+            count
+            for word, count in coverage.missing
+            if word.lower() in LEFT_OUT_OF_GOOGLE_NEWS or not any(map(str.isalnum, word))
+        )
+    return coverage.tokens_found / max(coverage.tokens_total - absent, 1)
+
+
+def warn_of_low_coverage(
     texts: Sequence[str], vectors: str | Path, profile: str, coverage: Coverage, use_cache: bool = True
-) -> str:
-    """Why so many of the texts' tokens have no vector: case, tokenisation, or language; a sentence or two.
+) -> str | None:
+    """What to tell a user whose text is hardly covered, with the likely cause; None where 80 % of the tokens are.
 
     Args:
         texts: The texts.
@@ -75,29 +117,50 @@ def likely_cause(
         coverage: Of the texts.
         use_cache: As for `load_vectors`.
     """
-    head = load_vectors(vectors, limit=SAMPLE, use_cache=use_cache)
-    missing = Counter(dict(coverage.missing))
-    script, own_script = _script(missing), _script(dict.fromkeys(head.words, 1))
-    if script and script != own_script:
-        return f"Most likely the language: the missing words are in {script} letters, the vectors' in {own_script}."
+    if coverage.tokens_total == 0:
+        return "The texts hold no words."
+    if share_to_expect(coverage, profile) >= LOW_COVERAGE:
+        return None
+    cause = likely_cause(texts, vectors, profile, coverage, use_cache)
+    return f"Only {coverage.token_share:.1%} of the tokens have a vector. {cause}"
 
-    variants = {spell(word) for word in missing for spell in (str.lower, str.upper, str.capitalize)}
-    found = load_vectors(vectors, words=variants, profile=profile, use_cache=use_cache)
-    by_case = sum(
-        count for word, count in missing.items() if any(spell(word) in found for spell in (str.upper, str.capitalize))
-    )
+
+def likely_cause(
+    texts: Sequence[str], vectors: str | Path, profile: str, coverage: Coverage, use_cache: bool = True
+) -> str:
+    """Why so many of the texts' tokens have no vector: case, tokenisation, or language; a sentence or two."""
+    missing = Counter(dict(coverage.missing))
+    head = load_vectors(vectors, limit=SAMPLE, use_cache=use_cache).words
+    scripts, own_scripts = _scripts(missing), _scripts(Counter(head))
+    script, own_script = (max(found, key=found.__getitem__, default="") for found in (scripts, own_scripts))
+    if scripts[script] > missing.total() / 2 and script != own_script:
+        if script in WITHOUT_SPACES and own_scripts[script] == 0 and own_script not in WITHOUT_SPACES:
+            return f"Most likely the language: the text is in {script} characters, the vectors in {own_script}."
+        if script not in WITHOUT_SPACES:
+            return (
+                f"Most likely the language: the missing words are in {script} letters, the vectors' in {own_script}."
+            )
+    if scripts[script] > missing.total() / 2 and script in WITHOUT_SPACES:
+        return (
+            f"Most likely the tokenisation: {script} text isn't divided into words by spaces. Divide it first, as the "
+            "vectors' own text was, and take --profile whitespace."
+        )
+
+    cases = (str.lower, str.upper, str.capitalize)
+    found = load_vectors(vectors, words={spell(word) for word in missing for spell in cases}, use_cache=use_cache)
+    by_case = sum(count for word, count in missing.items() if any(spell(word) in found for spell in cases))
     if by_case > missing.total() / 2:
         return (
             f"Most likely the case of letters: {by_case / missing.total():.0%} of the missing tokens have a vector "
             "with other case. A profile that belongs to cased vectors, such as --profile glove-cased, finds them."
         )
 
-    shares = {name: own_share(tried) for name, tried in try_profiles(texts, vectors, use_cache).items()}
+    shares = try_profiles(texts, vectors, use_cache)
     best = max(shares, key=lambda name: shares[name])
-    if shares[best] > coverage.token_share + 0.05:
+    if shares[best] > shares[profile] + 0.05:
         return (
-            f"Most likely the tokenisation: split as --profile {best} does, {shares[best]:.0%} of the tokens have a "
-            "vector."
+            f"Most likely the tokenisation: split as --profile {best} does, {shares[best]:.0%} of the letters are in "
+            f"words with a vector, not {shares[profile]:.0%}."
         )
     odd = sum(count for word, count in missing.items() if not word.isalpha())
     if odd > missing.total() / 2:
@@ -112,11 +175,11 @@ def likely_cause(
     )
 
 
-def _script(words: Counter[str] | dict[str, int]) -> str:
-    """The script that most words are written in, as Unicode names it: LATIN, CYRILLIC, …; "" if none has letters."""
+def _scripts(words: Counter[str]) -> Counter[str]:
+    """Occurrences of words by the script of their first letter, as Unicode names it (LATIN, CYRILLIC, …)."""
     scripts: Counter[str] = Counter()
     for word, count in words.items():
-        letter = next((character for character in word if character.isalpha()), None)
+        letter = next(filter(str.isalpha, word), None)
         if letter is not None:
             scripts[unicodedata.name(letter, "UNKNOWN").split(" ")[0]] += count
-    return scripts.most_common(1)[0][0] if scripts else ""
+    return scripts

@@ -39,7 +39,7 @@ PROFILES = {
         Profile("whitespace", lambda: normalizers.Sequence([]), lambda: patterns.tokens_matching(r"\S+")),
     ]
 }
-"""The profiles by name: for GloVe 6B and 42B; for GloVe 840B; for GloVe Twitter; and two that are named for theirs."""
+"""The profiles by name: for GloVe 6B and 42B; for GloVe 840B; for GloVe Twitter; for Google News; and for the rest."""
 
 
 def find_profile(name: str) -> Profile:

@@ -17,6 +17,16 @@ def make_splitter(profile: str) -> Callable[[str], list[str]]:
     return lambda text: [word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))]
 
 
+def as_one_word(split: Callable[[str], list[str]], word: str) -> str | None:
+    """How a splitter spells a word; None if it makes several words or none of it, whatever stands behind it."""
+    alone = split(word)
+    if len(alone) == 1:
+        return alone[0]
+    # "mr." keeps its full stop only where something follows.
+    *parts, last = split(f"{word} x") or [""]
+    return parts[0] if len(parts) == 1 and last == "x" else None
+
+
 def count_words(texts: Iterable[str], profile: str = "glove") -> Counter[str]:
     """Count the words of texts, split as the tokenizer of that profile splits them.
 
@@ -70,4 +80,6 @@ def build_vocabulary(
     if not isinstance(vectors, WordVectors):
         vectors = load_vectors(vectors, limit=extra_words)
     split = make_splitter(profile)
-    return list(dict.fromkeys([*words, *(word for word in vectors.words[:extra_words] if split(word) == [word])]))
+    return list(
+        dict.fromkeys([*words, *(word for word in vectors.words[:extra_words] if as_one_word(split, word) == word)])
+    )

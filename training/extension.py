@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from transformers import TokenizersBackend
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMPreTrainedModel
+from glove_bilstm.tokenization.vocabulary import as_one_word
 from glove_bilstm.training.linear_map import fit_map
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.word_vectors import WordVectors
@@ -74,9 +75,9 @@ class Extension:
         text = f"added {len(self.added):,} of {new:,} new words"
         text += f" ({', '.join(left_out)})" if left_out else ""
         text += f"; {self.total:,} words now"
-        if self.mapped:
-            text += f"; mapped to where training moved the others (error {self.map_error:.3f}, "
-            text += f"{self.identity_error:.3f} unmapped)"
+        if self.mapped and self.added:
+            text += f"; mapped to where training moved the others (error {self.map_error:.4f}, "
+            text += f"{self.identity_error:.4f} unmapped)"
         elif not self.exact:
             text += f"; the vectors' own rows, though training moved the others (error {self.identity_error:.3f})"
         return text
@@ -124,6 +125,8 @@ def extend_vocabulary(
             f"The tokenizer knows {len(vocabulary):,} words and the model has {len(weight):,} rows: they don't belong "
             "together. Load both from one folder."
         )
+    # Looked up as the model's words were, whatever profile the name of the vectors tells.
+    vectors = vectors.with_profile((model.config.word_vectors or {}).get("profile", vectors.profile))
     known_rows = _compare(model, tokenizer, vectors, vocabulary)
 
     unreachable: list[str] = []
@@ -231,15 +234,11 @@ def _spell(tokenizer: TokenizersBackend, words: Iterable[str]) -> tuple[Counter[
     counts: Counter[str] = Counter()
     unreachable = []
     for word in words:
-        tokens = [word] if word in tokenizer.added_tokens_encoder else split(word)
-        if len(tokens) != 1:
-            # "mr." keeps its full stop only where something follows.
-            in_text = split(f"{word} x")
-            tokens = in_text[:-1] if in_text[-1:] == ["x"] else []
-        if len(tokens) == 1:
-            counts.update(tokens)
-        else:
+        spelled = word if word in tokenizer.added_tokens_encoder else as_one_word(split, word)
+        if spelled is None:
             unreachable.append(word)
+        else:
+            counts[spelled] += 1
     return counts, list(dict.fromkeys(unreachable))
 
 

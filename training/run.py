@@ -14,14 +14,15 @@ from transformers import AutoTokenizer, TokenizersBackend, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.tokenization.choice import AUTO, choose_profile, likely_cause
+from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_coverage
 from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
 from glove_bilstm.tokenization.word_level import build_tokenizer
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+from glove_bilstm.training.coverage import load_and_measure
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.metrics import ClassificationMetrics
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_checkpoints, find_last_checkpoint, is_complete
-from glove_bilstm.vectors.alignment import Coverage, embedding_matrix, measure_coverage
+from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.word_vectors import load_vectors
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 TIMINGS = {"runtime", "samples_per_second", "steps_per_second"}
 """What the Trainer adds to the figures of a split."""
-LOW_COVERAGE = 0.8
-"""Share of tokens; with fewer, something is wrong more often than not."""
 LONG_TEXT = 5_000
 """Words; an LSTM takes them one after the other, so one such text holds up its whole batch."""
 
@@ -245,23 +244,16 @@ def _vocabulary_and_vectors(
         load_vectors(arguments.vectors, limit=number, use_cache=use_cache) if number else None,
     )
     # The other splits' words are read only to say how well they are covered.
-    wanted = set(vocabulary).union(*counts.values())
-    vectors = load_vectors(arguments.vectors, wanted, profile=profile, use_cache=use_cache)
+    vectors, coverage = load_and_measure(counts, arguments.vectors, profile, use_cache, also=vocabulary)
     logger.info(f"Vectors {vectors.report}")
     matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
-    coverage = {
-        name: measure_coverage(words, vectors, words).with_nearest(vectors.words) for name, words in counts.items()
-    }
     for name, measured in coverage.items():
         logger.info(f"Coverage of {name}: {measured}")
-    if coverage["train"].token_share < LOW_COVERAGE:
-        cause = likely_cause(
-            data.splits["train"]["text"], arguments.vectors, profile, coverage["train"], use_cache=use_cache
-        )
-        logger.warning(
-            f"Only {coverage['train'].token_share:.1%} of the training tokens have a vector; the model will hardly "
-            f"see the others. {cause}"
-        )
+    warning = warn_of_low_coverage(
+        data.splits["train"]["text"], arguments.vectors, profile, coverage["train"], use_cache
+    )
+    if warning is not None:
+        logger.warning(f"{warning} The model will hardly see the others.")
     tokenizer = build_tokenizer(vocabulary, profile)
     provenance = {
         "name": source.name,

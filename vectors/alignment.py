@@ -55,6 +55,19 @@ class Coverage:
         """The share of tokens with a vector, 0 to 1."""
         return self.tokens_found / max(self.tokens_total, 1)
 
+    def shares(self, by_token: bool) -> dict[str, float]:
+        """The shares found as spelled, in another spelling, from n-grams, and not at all; they add up to 1."""
+        found = self.tokens_found_as if by_token else self.found_as
+        total = self.tokens_total if by_token else self.types_total
+        exact, ngrams = found.get("exact", 0), found.get("n-gram", 0)
+        parts = {
+            "exact": exact,
+            "folded": sum(found.values()) - exact - ngrams,
+            "n-grams": ngrams,
+            "missing": total - sum(found.values()),
+        }
+        return {name: part / max(total, 1) for name, part in parts.items()}
+
     def __str__(self) -> str:
         """The one line that everybody wants to see."""
         text = f"found {self.types_found:,} of {self.types_total:,} types ({self.type_share:.1%})"

@@ -16,8 +16,9 @@ _LATIN_ACCENTS = re.compile(r"(?<=[A-Za-z])[\u0300-\u036f]+")
 _HYPHENATED = re.compile(r"(?!re-)(?:e|[^\W\d_]{2,})(?:-[^\W\d_]{2,})+", re.IGNORECASE)
 _DECADE_OR_ORDINAL = re.compile(r"(\d+)(?:(?<=0)s|st|nd|rd|th)", re.IGNORECASE)
 _REPEATED_LETTER = re.compile(r"([^\W\d_])\1{2,}")
-# English doubles consonants, and e and o inside a word: "goood" is "good", but "sooo" is mostly "so".
-_NEVER_DOUBLE = re.compile(r"([aiuy])\1{2,}|([eo])\2{2,}$", re.IGNORECASE)
+# English doubles consonants, e and o: "goood" is "good" and "tooo" is "too". But these end in one.
+_NEVER_DOUBLE = re.compile(r"([aiuy])\1{2,}", re.IGNORECASE)
+_END_IN_ONE = frozenset("so no go do who hello me he she we be the".split())
 _FOLDABLE = re.compile(r"[.-]|^\d|(.)\1\1", re.DOTALL)
 """What a word of ASCII characters has if anything but its case can be folded."""
 _ROMAN_DIGITS = frozenset("ivxlcdm")
@@ -65,7 +66,8 @@ def _is_lengthened(word: str) -> bool:
 def _repeated_letters_as_two(word: str) -> str:
     if not _is_lengthened(word):
         return word
-    return _REPEATED_LETTER.sub(r"\1\1", _NEVER_DOUBLE.sub(lambda run: run[0][0], word))
+    once = _REPEATED_LETTER.sub(r"\1", word)
+    return once if once.lower() in _END_IN_ONE else _REPEATED_LETTER.sub(r"\1\1", _NEVER_DOUBLE.sub(r"\1", word))
 
 
 def _repeated_letters_as_one(word: str) -> str:

@@ -76,6 +76,14 @@ class WordVectors:
         """Word → row; made when the first word is looked up, for it takes as long as mapping the rest."""
         return {word: row for row, word in enumerate(self.words)}
 
+    def with_profile(self, profile: str) -> "WordVectors":
+        """The same vectors, whose words are looked for under the spellings of another tokenization profile.
+
+        Raises:
+            ValueError: There is no such profile.
+        """
+        return WordVectors(self.words, self.matrix, profile, self.report, self._ngrams)
+
     @property
     def dim(self) -> int:
         """How many numbers a vector has."""
