@@ -149,14 +149,13 @@ class _Collector:
         """Add a block: words, perhaps none, and float32 ``[words, dim]``."""
         if self._matrix.shape[1] == 0:
             self._matrix = np.empty((0, matrix.shape[1]), dtype=np.float32)
-        new = [
-            position
-            for position, word in enumerate(words)
-            if not (word in self._seen or self._seen.add(word))  # type: ignore[func-returns-value]
-        ]
-        if len(new) < len(words):
+        different = set(words)
+        if len(different) < len(words) or not different.isdisjoint(self._seen):
+            first = {word: position for position, word in reversed(list(enumerate(words))) if word not in self._seen}
+            new = sorted(first.values())
             self._report.duplicates += len(words) - len(new)
             words, matrix = [words[position] for position in new], matrix[new]
+        self._seen |= different
         start, stop = len(self.words), len(self.words) + len(words)
         if stop > len(self._matrix):
             # In place: the system moves pages, where a list of blocks would have to be copied at the end.

@@ -31,6 +31,14 @@ def decode(word: bytes) -> str:
     return word.decode("utf-8", errors="backslashreplace")
 
 
+def decode_all(words: list[bytes]) -> list[str]:
+    """Words as text; all at once where nothing is amiss."""
+    try:
+        return b"\n".join(words).decode().split("\n")
+    except UnicodeDecodeError:
+        return [decode(word) for word in words]
+
+
 def encode(word: str) -> bytes:
     """A word as bytes; half of a surrogate pair, which JSON can hold, becomes some that no file has."""
     return word.encode("utf-8", errors="surrogatepass")
@@ -206,7 +214,7 @@ class _RowParser:
             matrix = batch.to_tensor(row_major=True).to_numpy().astype(np.float32)
         if not np.isfinite(matrix).all():
             return None
-        return [decode(key) for key in keys], matrix
+        return decode_all(keys), matrix
 
     def _parse_row(self, number: int, line: bytes) -> tuple[str, np.ndarray] | None:
         """Parse one row, or say in the report why it can't be."""
