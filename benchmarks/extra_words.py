@@ -3,9 +3,9 @@
     python benchmarks/extra_words.py --vectors VECTORS --datasets demo DIR … --output benchmarks/extra_words.md
 
 With a frozen embedding the extra words hardly touch training (only the rows of words without a vector are drawn after
-the mean and spread of all rows); what they change is what the model can read later. So a model is trained once with all
-words of the file, and then measured with the vocabulary cut down, every word beyond the cut read as the unknown word:
-the same weights, and no noise between trainings.
+the mean and spread of all rows); what they change is what the model can read later. So a model is trained once with
+all words of the file, and then measured with the vocabulary cut down, every word beyond the cut read as the unknown
+word: the same weights, and no noise between trainings.
 """
 
 import argparse
