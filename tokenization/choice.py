@@ -90,7 +90,7 @@ def _letters(text: str) -> int:
     return sum(map(str.isalpha, text))
 
 
-def share_to_expect(coverage: Coverage, profile: str) -> float:
+def share_without_absent(coverage: Coverage, profile: str) -> float:
     """The share of tokens with a vector, not counting tokens that such vectors lack by design.
 
     Google News' have no punctuation, and no "a", "and", "of" and "to".
@@ -119,9 +119,16 @@ def warn_of_low_coverage(
     """
     if coverage.tokens_total == 0:
         return "The texts hold no words."
-    if share_to_expect(coverage, profile) >= LOW_COVERAGE:
+    if coverage.token_share >= LOW_COVERAGE:
         return None
-    cause = likely_cause(texts, vectors, profile, coverage, use_cache)
+    of_others = share_without_absent(coverage, profile)
+    if of_others >= LOW_COVERAGE:
+        cause = (
+            "These vectors have no punctuation, and no 'a', 'and', 'of' and 'to': of the other tokens "
+            f"{of_others:.1%} have one, which is as it should be."
+        )
+    else:
+        cause = likely_cause(texts, vectors, profile, coverage, use_cache)
     return f"Only {coverage.token_share:.1%} of the tokens have a vector. {cause}"
 
 

@@ -253,7 +253,7 @@ def _vocabulary_and_vectors(
         data.splits["train"]["text"], arguments.vectors, profile, coverage["train"], use_cache
     )
     if warning is not None:
-        logger.warning(f"{warning} The model will hardly see the others.")
+        logger.warning(warning)
     tokenizer = build_tokenizer(vocabulary, profile)
     provenance = {
         "name": source.name,
