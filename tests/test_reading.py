@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 
@@ -129,6 +130,10 @@ class TestZip:
             with pytest.raises(InputError, match=r"holds glove.6B.5d.txt, .*glove.6B.zip:glove.6B.50d.txt"):
                 load_vectors(name)
 
+    def test_what_a_mac_adds_is_no_member(self, tmp_path: Path) -> None:
+        content = zipped(**{"v.txt": glove_text(), "__MACOSX/._v.txt": b"x", "folder/": b""})
+        assert load(tmp_path / "v.zip", content).words == WORDS
+
     def test_what_counts_words_is_no_dimension(self, tmp_path: Path) -> None:
         members = {"glove.twitter.27B.200d.txt": glove_text(), "glove.twitter.27B.25d.txt": glove_text()}
         file = write(tmp_path / "v.zip", zipped(**members))
@@ -167,6 +172,14 @@ class TestQuirks:
         vectors = load(tmp_path / "v", b"a 1 2\nb 3 4\na 5 6\na 7 8\n")
         assert vectors.words == ["a", "b"] and vectors["a"].tolist() == [1, 2]
         assert report(vectors).duplicates == 2 and "2 duplicates left out" in str(vectors.report)
+
+    def test_duplicates_far_from_each_other(self, tmp_path: Path) -> None:
+        words = [f"w{number % (BATCH + 99)}" for number in range(3 * BATCH)]
+        matrix = np.arange(6 * BATCH, dtype="f4").reshape(-1, 2)
+        for content in (glove_text(words, matrix), word2vec_binary(words, matrix)):
+            vectors = load(tmp_path / "v", content)
+            assert vectors.words == words[: BATCH + 99] and np.array_equal(vectors.matrix, matrix[: BATCH + 99])
+            assert report(vectors).duplicates == 2 * BATCH - 99
 
     def test_line_ends_blank_lines_and_a_byte_order_mark(self, tmp_path: Path) -> None:
         vectors = load(tmp_path / "v", b"\xef\xbb\xbfthe 1 2\r\n\r\nb 3 4\n\n")
@@ -294,6 +307,9 @@ class TestQuirks:
         content = "".join(f"w{number} 1 2\n" for number in range(30)).encode() + b"ab\nb 1 2\r3 4\n"
         vectors = load(tmp_path / "v", content)
         assert len(vectors) == 30 and [row for row, _ in report(vectors).malformed_rows] == [31, 32]
+        vectors = load(tmp_path / "v", content.replace(b"ab\n", b""))
+        assert vectors.matrix.tolist() == [[1, 2]] * 30
+        assert [row for row, _ in report(vectors).malformed_rows] == [31]
 
     @pytest.mark.parametrize("name", [*FORMATS, "fastText", "safetensors"])
     def test_nothing_found_keeps_the_dimension(self, tmp_path: Path, name: str) -> None:
@@ -506,6 +522,13 @@ class TestFastText:
         content = fasttext_binary(self.WORDS, self.MATRIX)[:cut]
         with pytest.raises(InputError, match="model is a fastText model that ends too early"):
             load(tmp_path / "model", COMPRESSIONS[compression](content))
+
+    def test_sizes_that_contradict_each_other(self, tmp_path: Path) -> None:
+        content = fasttext_binary(self.WORDS, self.MATRIX)
+        for wrong in ((103, 6), (3, 7)):
+            damaged = content.replace(struct.pack("<2q", 103, 7), struct.pack("<2q", *wrong))
+            with pytest.raises(InputError, match="is a fastText model that ends too early or is damaged"):
+                load(tmp_path / "model", damaged)
 
     def test_quantized(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is a quantized fastText model"):

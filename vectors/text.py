@@ -207,7 +207,7 @@ class _RowParser:
             table = csv.read_csv(pyarrow.py_buffer(values), reading, self._parsing, self._conversion, self._pool)
         except pyarrow.ArrowInvalid:
             return None
-        if table.num_rows != len(lines) or any(numbers.null_count for numbers in table.columns):
+        if any(numbers.null_count for numbers in table.columns):
             return None
         (batch,) = table.combine_chunks().to_batches()
         with np.errstate(over="ignore"):  # becomes infinite, which is seen below
