@@ -37,7 +37,11 @@ def count_words(texts: Iterable[str], profile: str = "glove") -> Counter[str]:
     Returns:
         Word → occurrences.
     """
-    split = make_splitter(profile)
+    return count_split(texts, make_splitter(profile))
+
+
+def count_split(texts: Iterable[str], split: Callable[[str], list[str]]) -> Counter[str]:
+    """Count the words that a splitter makes of texts."""
     counts: Counter[str] = Counter()
     for text in tqdm(texts, desc="Counting words", unit="text", delay=2, leave=False, disable=None):
         counts.update(split(text))

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from tokenizers.models import WordLevel
-from tqdm.auto import tqdm
 from transformers import TokenizersBackend
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMPreTrainedModel
-from glove_bilstm.tokenization.vocabulary import as_one_word
+from glove_bilstm.tokenization.vocabulary import as_one_word, count_split
 from glove_bilstm.training.linear_map import fit_map
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.word_vectors import WordVectors
@@ -131,7 +130,7 @@ def extend_vocabulary(
 
     unreachable: list[str] = []
     if texts is not None:
-        counts = _count(tokenizer, texts)
+        counts = count_split(texts, _splitter(tokenizer))
         counts = Counter(dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))))
     else:
         counts, unreachable = _spell(tokenizer, given)
@@ -217,15 +216,6 @@ def _splitter(tokenizer: TokenizersBackend) -> Callable[[str], list[str]]:
         )
 
     return split
-
-
-def _count(tokenizer: TokenizersBackend, texts: Iterable[str]) -> Counter[str]:
-    """The words of texts and how often each occurs."""
-    split = _splitter(tokenizer)
-    counts: Counter[str] = Counter()
-    for text in tqdm(texts, desc="Counting words", unit="text", delay=2, leave=False, disable=None):
-        counts.update(split(text))
-    return counts
 
 
 def _spell(tokenizer: TokenizersBackend, words: Iterable[str]) -> tuple[Counter[str], list[str]]:
