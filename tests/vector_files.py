@@ -1,10 +1,19 @@
-"""Writes vectors files in every format, byte by byte, as the programs that publish them do."""
+"""Writes vectors files in every format, byte by byte, as the programs that publish them do; and reads them."""
 
+import bz2
+import gzip
+import io
+import lzma
 import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+
+from glove_bilstm import WordVectors, load_vectors
+from glove_bilstm.vectors.report import ReadReport
 
 WORDS = ["the", "naïve", "cat", "日本", "a\u00a0b"]
 MATRIX = np.random.default_rng(5).normal(size=(len(WORDS), 7)).round(5).astype(np.float32)
@@ -53,3 +62,36 @@ def fasttext_binary(
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+def zstd(content: bytes) -> bytes:
+    return pyarrow.Codec("zstd").compress(content, asbytes=True)
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+COMPRESSIONS = {
+    "plain": lambda content: content,
+    "gz": lambda content: gzip.compress(content, mtime=0),
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd,
+    "zip": lambda content: zipped(file=content),
+}
+
+
+def load(path: Path, content: bytes | None = None, **options: object) -> WordVectors:
+    if content is not None:
+        path.write_bytes(content)
+    return load_vectors(path, use_cache=False, **options)
+
+
+def report(vectors: WordVectors) -> ReadReport:
+    assert vectors.report is not None
+    return vectors.report
