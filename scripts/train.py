@@ -48,7 +48,32 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
     training = parser.add_argument_group("training")
     training.add_argument(
-        "--embedding_strategy", choices=["frozen", "finetune"], help="leave the vectors or train them; default: frozen"
+        "--embedding_strategy",
+        choices=["frozen", "finetune", "two_stage"],
+        help="leave the vectors, train them, or leave them first and train them later; default: frozen",
+    )
+    training.add_argument(
+        "--embedding_learning_rate",
+        type=float,
+        help="finetune: the embedding's own; two_stage: everything's in the second stage (default: a tenth)",
+    )
+    training.add_argument("--embedding_weight_decay", type=float, help="the embedding's own; default: 0")
+    training.add_argument(
+        "--embedding_anchor", type=float, metavar="LAMBDA", help="pull of trained rows toward the original vectors"
+    )
+    training.add_argument(
+        "--sparse_embedding_updates", action="store_true", help="update only the rows whose words are in the batch"
+    )
+    training.add_argument(
+        "--unfreeze_at",
+        metavar="WHEN",
+        help="two_stage: a share of training, '3 epochs' or '500 steps'; default: 0.5",
+    )
+    training.add_argument(
+        "--unfreeze_warmup_steps", type=float, help="two_stage: of the second stage; below 1: a share of it"
+    )
+    training.add_argument(
+        "--gradual", action="store_true", help="two_stage: unfreeze from the top down, the embedding last"
     )
     training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 4")
     return parser.parse_known_args(argv)
@@ -76,9 +101,9 @@ def run(argv: list[str]) -> None:
     model = ModelArguments(
         **{field.name: given[field.name] for field in fields(ModelArguments) if field.name in given}
     )
-    ours = ("resume_from_checkpoint", "embedding_strategy", "early_stopping_patience")
-    for name in ("output_dir", *(name for name in ours if name in given)):
-        others += [f"--{name}", str(given[name])]
+    for field in fields(GloveBiLSTMTrainingArguments):
+        if field.name in given and field.name != "debug":  # which means something else there
+            others += [f"--{field.name}", str(given[field.name])]
     parser = HfArgumentParser(
         cast(Any, GloveBiLSTMTrainingArguments),
         prog="glove-bilstm train",

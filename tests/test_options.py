@@ -120,7 +120,7 @@ class TestRun:
             ("train_sampling_strategy", "bogus", "is none of random"),
             ("num_train_epochs", 0, "Nothing would be trained"),
             ("early_stopping_patience", -1, "must not be negative"),
-            ("embedding_strategy", "thaw", "neither 'frozen' nor 'finetune'"),
+            ("embedding_strategy", "thaw", "is none of frozen, finetune, two_stage"),
         ):
             with pytest.raises(ValueError, match=message):
                 GloveBiLSTMTrainingArguments(output_dir="x", **{name: value})

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments, set_seed
@@ -16,7 +15,6 @@ from glove_bilstm import (
 )
 from glove_bilstm.inference.loading import load_classifier
 from glove_bilstm.training.progress import BriefProgressCallback
-from glove_bilstm.training.trainer import LengthGroupedSampler
 
 
 class TestTrainer:
@@ -54,7 +52,7 @@ class TestTrainer:
                 output_dir=str(tmp_path), eval_strategy="no", use_cpu=True, **seeds
             )  # fmt: skip
             trainer = GloveBiLSTMTrainer(model=classifier[0], args=arguments, train_dataset=self.ROWS)
-            orders.append(list(trainer._get_train_sampler()))
+            orders.append(list(trainer.get_train_dataloader().batch_sampler))
         assert orders[0] == orders[2] != orders[1]
 
 
@@ -96,23 +94,3 @@ class TestPlainTrainer:
             losses.append([log["loss"] for log in trainer.state.log_history if "loss" in log])
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
         assert losses[0][0] == pytest.approx(0.69, abs=0.1)
-
-
-class TestLengthGroupedSampler:
-    def test_is_a_permutation_grouped_by_length_and_repeatable(self) -> None:
-        lengths = np.random.default_rng(0).integers(0, 200, 999).tolist()
-        sampler = LengthGroupedSampler(lengths, batch_size=13, seed=1)
-        order = list(sampler)
-        assert sorted(order) == list(range(999)) and len(sampler) == 999
-        assert order == list(sampler)
-        sampler.set_epoch(1)
-        assert order != list(sampler)
-        spread = [np.ptp([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
-        assert np.mean(spread) < 10  # of 200
-        # and batches aren't ordered by length
-        means = [np.mean([lengths[row] for row in order[start : start + 13]]) for start in range(0, 987, 13)]
-        assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
-
-    @pytest.mark.parametrize("count", [1, 12, 13, 14])
-    def test_few_rows(self, count: int) -> None:
-        assert sorted(LengthGroupedSampler([3] * count, 13, 0)) == list(range(count))

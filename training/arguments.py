@@ -1,14 +1,22 @@
 """What a training run is told."""
 
-from dataclasses import dataclass, field
+import math
+import re
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
 from transformers import TrainingArguments
+from transformers.training_args import OptimizerNames
 
 from glove_bilstm.tokenization.choice import AUTO
 from glove_bilstm.vectors.alignment import OutOfVocabulary
 from glove_bilstm.vectors.sources import DEMO
+
+UNFREEZE_AT = "0.5"
+"""Where the second stage begins, unless told."""
+SECOND_STAGE_RATE = 0.1
+"""Its learning rate as a share of the first one's, unless told."""
 
 
 @dataclass
@@ -94,13 +102,35 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     length, evaluation after every epoch, early stopping, and the best checkpoint kept and loaded at the end.
 
     Attributes:
-        embedding_strategy: "frozen" leaves the pre-trained vectors as they are; "finetune" trains them along.
+        embedding_strategy: "frozen" leaves the pre-trained vectors as they are; "finetune" trains them along;
+            "two_stage" freezes them first, and then trains everything at a lower rate.
+        embedding_learning_rate: The embedding's own learning rate; in two stages, everything's in the second one.
+            None: `learning_rate`, in the second stage a tenth of it. It follows the same schedule.
+        embedding_weight_decay: The embedding's own weight decay.
+        embedding_anchor: λ: each step pulls the rows it trains toward the original vectors, by λ times the learning
+            rate. 0: not.
+        sparse_embedding_updates: Update only the rows whose words are in the batch; see `RowwiseAdamW`.
+        unfreeze_at: Where the second stage begins: a share of training ("0.5", the default), or a number of epochs
+            ("3 epochs") or optimizer steps ("500 steps").
+        unfreeze_warmup_steps: Over how many steps the learning rate rises anew in the second stage; below 1: over
+            which share of that stage.
+        gradual: Begin the second stage with the head; the LSTM's layers follow from the top down, then the embedding.
         early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
     """
 
-    embedding_strategy: Literal["frozen", "finetune"] = field(
-        default="frozen", metadata={"help": "Leave the word vectors as they are, or train them along."}
+    embedding_strategy: Literal["frozen", "finetune", "two_stage"] = field(
+        default="frozen",
+        metadata={"help": "Leave the word vectors as they are, train them along, or from some point."},
     )
+    embedding_learning_rate: float | None = field(default=None, metadata={"help": "The embedding's learning rate."})
+    embedding_weight_decay: float = field(default=0.0, metadata={"help": "The embedding's weight decay."})
+    embedding_anchor: float = field(
+        default=0.0, metadata={"help": "Pull of trained rows toward the original vectors."}
+    )
+    sparse_embedding_updates: bool = field(default=False, metadata={"help": "Update only the batch's rows."})
+    unfreeze_at: str | None = field(default=None, metadata={"help": "Where the second stage begins."})
+    unfreeze_warmup_steps: float = field(default=0.0, metadata={"help": "Warm-up of the second stage."})
+    gradual: bool = field(default=False, metadata={"help": "Unfreeze from the top down, the embedding last."})
     early_stopping_patience: int = field(
         default=4, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}
     )
@@ -139,10 +169,71 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             )
         if self.num_train_epochs <= 0 and self.max_steps <= 0:
             raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
-        if self.embedding_strategy not in ("frozen", "finetune"):
-            raise ValueError(f"embedding_strategy={self.embedding_strategy!r} is neither 'frozen' nor 'finetune'.")
+        self._check_strategy()
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")
+
+    @property
+    def embedding_rate(self) -> float:
+        """The embedding's highest learning rate."""
+        if self.embedding_learning_rate is not None:
+            return self.embedding_learning_rate
+        return self.learning_rate * (SECOND_STAGE_RATE if self.embedding_strategy == "two_stage" else 1.0)
+
+    def _check_strategy(self) -> None:
+        """Refuse options that contradict the strategy, and values outside their range."""
+        strategies = {"frozen": 0, "finetune": 1, "two_stage": 2}
+        if self.embedding_strategy not in strategies:
+            raise ValueError(f"embedding_strategy={self.embedding_strategy!r} is none of {', '.join(strategies)}.")
+        default = {one.name: one.default for one in fields(self)}
+        for needed, names in (
+            (1, ("embedding_learning_rate", "embedding_weight_decay", "embedding_anchor", "sparse_embedding_updates")),
+            (2, ("unfreeze_at", "unfreeze_warmup_steps", "gradual")),
+        ):
+            given = [name for name in names if getattr(self, name) != default[name]]
+            if given and strategies[self.embedding_strategy] < needed:
+                allowed = [f"--embedding_strategy {name}" for name, level in strategies.items() if level >= needed]
+                raise ValueError(
+                    f"--{given[0]} means nothing with --embedding_strategy {self.embedding_strategy}, which "
+                    f"{'trains no embedding' if needed == 1 else 'never changes what is trained'}. Leave it out, or "
+                    f"choose {' or '.join(allowed)}."
+                )
+        for name in ("embedding_weight_decay", "embedding_anchor", "unfreeze_warmup_steps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a number that isn't negative; it is {getattr(self, name)}.")
+        if not 0 < self.embedding_rate < math.inf and self.embedding_strategy != "frozen":
+            raise ValueError(f"embedding_learning_rate must be a number above 0; it is {self.embedding_rate}.")
+        if self.unfreeze_at is not None:
+            parse_unfreeze_at(self.unfreeze_at)
+        if self.sparse_embedding_updates and self.optim not in ("adamw_torch", "adamw_torch_fused"):
+            raise ValueError(
+                "sparse_embedding_updates is made for the optimizer adamw_torch; optim is "
+                f"{OptimizerNames(self.optim).value}. Leave out one of the two."
+            )
+
+
+def parse_unfreeze_at(text: str) -> tuple[float, str]:
+    """Read when to unfreeze: "0.5" (share of training), "500" or "500 steps", "3 epochs".
+
+    Returns:
+        The number, and "share", "steps" or "epochs".
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    matched = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(steps?|epochs?)?\s*", text)
+    if matched is not None:
+        number, unit = float(matched[1]), matched[2]
+        if unit is not None and unit.startswith("epoch") and number > 0:
+            return number, "epochs"
+        if unit is None and 0 < number < 1:
+            return number, "share"
+        if number >= 1 and number.is_integer():
+            return number, "steps"
+    raise ValueError(
+        f"unfreeze_at={text!r} is no point of training. Give a share between 0 and 1 such as 0.5, or a number with "
+        "its unit, such as '3 epochs' or '500 steps'."
+    )
 
 
 def _at_least(lowest: int, **values: int | None) -> None:

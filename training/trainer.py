@@ -1,61 +1,30 @@
 """The Trainer, and the embedding strategies."""
 
 import functools
-from collections.abc import Iterator
+import math
 from pathlib import Path
 from typing import Any, cast
 
 import datasets
 import torch
-from torch.utils.data import Dataset, Sampler, SequentialSampler
-from transformers import EarlyStoppingCallback, Trainer
+from accelerate.data_loader import prepare_data_loader
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
+from transformers import Trainer
 from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_utils import seed_worker
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.metrics import compute_metrics, label_names
 from glove_bilstm.training.progress import BriefProgressCallback
+from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
+from glove_bilstm.training.sampling import LengthGroupedBatches
+from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
+from glove_bilstm.vectors.errors import InputError
 
 CHECKPOINT_COMPLETE = "trainer_state.json"
 """The file that the Trainer writes last into a checkpoint."""
-
-
-class LengthGroupedSampler(Sampler[int]):
-    """Rows in random order, such that those of one batch are of about the same length.
-
-    Unlike transformers' own, the order depends on nothing but the seed and the epoch, so that a run which was
-    interrupted and resumed sees the same batches; and the batches themselves are shuffled.
-    """
-
-    # Rows are sorted by length within pools of this many batches: large enough that little is padded, small enough
-    # that a batch's company changes from epoch to epoch.
-    POOL = 50
-
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
-        """Sample from rows of these lengths."""
-        self.lengths = torch.tensor(lengths)
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the Trainer at the start of every epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """How many rows there are."""
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        """The rows of one epoch."""
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        batches: list[torch.Tensor] = []
-        for pool in torch.randperm(len(self), generator=generator).split(self.POOL * self.batch_size):
-            batches += pool[self.lengths[pool].argsort(stable=True)].split(self.batch_size)
-        # Batches are cut from the stream by counting, so a shorter one must stay the last.
-        full = len(self) // self.batch_size
-        shuffled = [batches[position] for position in torch.randperm(full, generator=generator)]
-        yield from torch.cat([*shuffled, *batches[full:]]).tolist()
 
 
 class GloveBiLSTMTrainer(Trainer):
@@ -65,6 +34,7 @@ class GloveBiLSTMTrainer(Trainer):
     """
 
     args: GloveBiLSTMTrainingArguments
+    strategy: StrategyCallback | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`."""
@@ -72,35 +42,147 @@ class GloveBiLSTMTrainer(Trainer):
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
         model = self._apply_strategy(self.model)
+        if self.args.embedding_strategy != "frozen":
+            self.strategy = StrategyCallback(model, self.args, self.log)
+            self.add_callback(self.strategy)
         if self.compute_metrics is None and model.config.problem_type in (None, "single_label_classification"):
             self.compute_metrics = functools.partial(compute_metrics, label_names(model.config))
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience and self.args.load_best_model_at_end:
-            self.add_callback(EarlyStoppingCallback(self.args.early_stopping_patience))
+            self.add_callback(SecondStageEarlyStopping(self.args.early_stopping_patience, self.strategy))
 
     def call_model_init(self, trial: Any = None) -> GloveBiLSTMForSequenceClassification:
         """Make the model anew, where `model_init` was given."""
-        return self._apply_strategy(super().call_model_init(trial))
+        model = self._apply_strategy(super().call_model_init(trial))
+        if self.strategy is not None:
+            self.strategy.attach(model)
+        return model
 
     def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
         model.set_frozen(self.args.embedding_strategy == "frozen")
+        model.get_input_embeddings().sparse = self.args.sparse_embedding_updates
         return model
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
-        if self.args.train_sampling_strategy != "group_by_length":
-            return super()._get_train_sampler(train_dataset)
-        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
+    def get_train_dataloader(self) -> DataLoader:
+        """The training batches of this process."""
+        loader = self._length_grouped() if self.args.train_sampling_strategy == "group_by_length" else None
+        loader = loader or super().get_train_dataloader()
+        self.steps_per_epoch = math.ceil(len(loader) / self.args.gradient_accumulation_steps)
+        return loader
+
+    def _length_grouped(self) -> DataLoader:
+        dataset: Any = self.train_dataset
+        collator = self.data_collator
         # Read as a column where there are columns: row by row takes seconds.
-        column = (
-            dataset["input_ids"] if isinstance(dataset, datasets.Dataset) else (row["input_ids"] for row in dataset)
+        if isinstance(dataset, datasets.Dataset):
+            column = dataset["input_ids"]
+            dataset = self._remove_unused_columns(dataset, description="training")
+        else:
+            column = (row["input_ids"] for row in dataset)
+            collator = self._get_collator_with_removed_columns(collator, description="training")
+        batches = LengthGroupedBatches(
+            [len(ids) for ids in column],
+            self._train_batch_size,
+            self.args.seed if self.args.data_seed is None else self.args.data_seed,
+            self.args.gradient_accumulation_steps,
+            self.args.world_size,
+            self.args.process_index,
+            self.args.dataloader_drop_last,
         )
-        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return LengthGroupedSampler([len(ids) for ids in column], self._train_batch_size, seed)
+        loader = DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            persistent_workers=self.args.dataloader_persistent_workers,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
+            worker_init_fn=functools.partial(
+                seed_worker, num_workers=self.args.dataloader_num_workers, rank=self.args.process_index
+            ),
+        )
+        # The batches are this process's alone already, which is what "one process" says here.
+        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0, put_on_device=True)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         # Grouping by length is for training: predictions come back in the order of the rows.
         return SequentialSampler(cast(datasets.Dataset, eval_dataset))
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Make the optimizer, the embedding in a parameter group of its own from the first step on.
+
+        (A group that came later would be unknown to the schedule; a parameter that needed no gradient when the
+        optimizer was made would never be trained.)
+        """
+        if self.optimizer is not None or self.strategy is None:
+            return super().create_optimizer(model)
+        if self.args.sparse_embedding_updates:
+            self.optimizer_cls_and_kwargs = (
+                RowwiseAdamW,
+                self.get_optimizer_cls_and_kwargs(self.args)[1],
+            )
+        embedding = self.strategy.embedding
+        embedding.requires_grad_(False)  # so that it isn't in the others' groups
+        optimizer = super().create_optimizer(model)
+        embedding.requires_grad_(True)
+        optimizer.add_param_group(
+            {
+                "params": [embedding],
+                # In two stages the schedule lowers every rate when the second one begins.
+                "lr": self.args.embedding_rate
+                if self.args.embedding_strategy == "finetune"
+                else self.args.learning_rate,
+                "weight_decay": self.args.embedding_weight_decay,
+            }
+        )
+        return optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Make the schedule of learning rates, with two stages where the strategy has them."""
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        if self.strategy is not None and self.args.embedding_strategy == "two_stage":
+            stages = plan_two_stages(self.args, num_training_steps, self.steps_per_epoch, len(self.strategy.parts))
+            self.strategy.follow(stages, scheduler)
+        return scheduler
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """One batch forth and back.
+
+        Raises:
+            InputError: The loss isn't a number, so training could only go on with weights that aren't either.
+        """
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss).all():
+            raise InputError(self._diverged("loss", loss))
+        if self.strategy is not None:
+            self.strategy.drop_unwanted_gradients()
+        return loss
+
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
+        if not self.args.sparse_embedding_updates:
+            return super()._clip_grad_norm(model)
+        self.accelerator.unscale_gradients()
+        return clip_sparse_grad_norm(model.parameters(), self.args.max_grad_norm)
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        if grad_norm is None and self.args.sparse_embedding_updates:
+            grad_norm = clip_sparse_grad_norm(model.parameters(), math.inf)
+        norm = super()._get_grad_norm(model, grad_norm)
+        # With a loss scaler infinite gradients are expected, and their step is left out.
+        if self.accelerator.scaler is None and not math.isfinite(norm):
+            raise InputError(self._diverged("gradient's norm", norm))
+        return norm
+
+    def _diverged(self, what: str, value: Any) -> str:
+        step = self.state.global_step
+        last = find_last_checkpoint(Path(str(self.args.output_dir)))
+        return (
+            f"The {what} is {float(value)} at batch {step % self.steps_per_epoch + 1:,} of {self.steps_per_epoch:,} "
+            f"in epoch {step // self.steps_per_epoch + 1} (step {step + 1:,}), so training was stopped. "
+            + (f"The last complete checkpoint is {last}. " if last is not None else "No checkpoint was complete yet. ")
+            + "Lower --learning_rate, or look for what is unusual in that batch."
+        )
 
 
 def find_checkpoints(output_dir: Path) -> list[Path]:

@@ -1,0 +1,71 @@
+"""Which rows make a training batch."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from glove_bilstm.training.sampling import LengthGroupedBatches
+from glove_bilstm.vectors.errors import InputError
+
+
+def test_is_a_permutation_grouped_by_length_and_repeatable() -> None:
+    lengths = np.random.default_rng(0).integers(0, 200, 999).tolist()
+    sampler = LengthGroupedBatches(lengths, batch_size=13, seed=1)
+    batches = list(sampler)
+    assert sorted(row for batch in batches for row in batch) == list(range(999))
+    assert [len(batch) for batch in batches] == [13] * 76 + [11] and len(sampler) == 77
+    assert batches == list(sampler)
+    sampler.set_epoch(1)
+    assert batches != list(sampler)
+    assert np.mean([np.ptp([lengths[row] for row in batch]) for batch in batches]) < 10  # of 200
+    # and batches aren't ordered by length
+    means = [np.mean([lengths[row] for row in batch]) for batch in batches]
+    assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
+
+
+@pytest.mark.parametrize("count", [1, 12, 13, 14])
+def test_few_rows(count: int) -> None:
+    batches = list(LengthGroupedBatches([3] * count, 13, 0))
+    assert sorted(row for batch in batches for row in batch) == list(range(count))
+
+
+@given(
+    count=some.integers(1, 99),
+    batch_size=some.integers(1, 7),
+    accumulation=some.integers(1, 3),
+    processes=some.integers(1, 3),
+    drop_last=some.booleans(),
+)
+def test_steps_are_the_same_however_they_are_divided(
+    count: int, batch_size: int, accumulation: int, processes: int, drop_last: bool
+) -> None:
+    if count < processes:
+        with pytest.raises(InputError, match=f"{count} training rows can't be shared among {processes} processes"):
+            LengthGroupedBatches([1] * count, batch_size, 0, accumulation, processes)
+        return
+    lengths = [row % 7 for row in range(count)]
+    whole = LengthGroupedBatches(lengths, batch_size * accumulation * processes, 5, drop_last=drop_last)
+    parts = [
+        LengthGroupedBatches(lengths, batch_size, 5, accumulation, processes, rank, drop_last)
+        for rank in range(processes)
+    ]
+    of_ranks = [list(part) for part in parts]
+    # As the Trainer counts: `accumulation` batches a step, fewer in the last one of the epoch.
+    assert [len(batches) for batches in of_ranks] == [len(part) for part in parts]
+    assert len({len(part) for part in parts}) == 1
+    assert all(batch for batches in of_ranks for batch in batches)
+    steps = [
+        sorted(row for batches in of_ranks for batch in batches[start : start + accumulation] for row in batch)
+        for start in range(0, len(parts[0]), accumulation)
+    ]
+    expected = [sorted(batch) for batch in whole]
+    if len(expected) > len(steps):  # too few rows for every process join the step before
+        assert len(expected[-1]) < processes
+        expected[-2:] = [sorted(expected[-2] + expected[-1])]
+    assert steps == expected
+    rows = sorted(row for step in steps for row in step)
+    if not drop_last:
+        assert rows == list(range(count))
+    else:
+        assert len(rows) == len(set(rows)) == count - count % whole.step_size

@@ -1,0 +1,88 @@
+"""Which rows make a training batch."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import Sampler
+
+from glove_bilstm.vectors.errors import InputError
+
+
+class LengthGroupedBatches(Sampler[list[int]]):
+    """Batches in random order, the rows of each of about the same length, drawn by chance.
+
+    Unlike transformers' own sampler, the order depends on nothing but the seed and the epoch, so that a run which was
+    interrupted and resumed sees the same batches. And what one optimizer step reads doesn't depend on how the step is
+    divided: into batches that are accumulated, among processes, or not at all.
+    """
+
+    # Rows are sorted by length within pools of this many steps: large enough that little is padded, small enough that
+    # a row's company changes from epoch to epoch.
+    POOL = 50
+
+    def __init__(
+        self,
+        lengths: list[int],
+        batch_size: int,
+        seed: int,
+        accumulation: int = 1,
+        processes: int = 1,
+        rank: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        """Make batches of rows of these lengths.
+
+        Args:
+            lengths: Of every row, in tokens.
+            batch_size: Rows in a batch of one process.
+            seed: Of the order.
+            accumulation: Batches, one after the other, in one optimizer step.
+            processes: Processes that train together, each on its part of every step's rows.
+            rank: Which of them this one is.
+            drop_last: Leave out the rows that don't fill the last step.
+
+        Raises:
+            InputError: There are fewer rows than processes.
+        """
+        if len(lengths) < processes:
+            raise InputError(f"{len(lengths)} training rows can't be shared among {processes} processes.")
+        self.lengths = torch.tensor(lengths)
+        self.seed = seed
+        self.processes = processes
+        self.rank = rank
+        self.step_size = batch_size * accumulation * processes
+        self.full_steps, rest = divmod(len(lengths), self.step_size)
+        # Each process needs a row: too few of them join the step before.
+        self.rest = 0 if drop_last or (rest < processes and self.full_steps) else rest
+        self.joined = rest if not drop_last and rest and not self.rest else 0
+        self.accumulation = accumulation
+        self.rest_batches = min(math.ceil(self.rest / (batch_size * processes)), self.rest // processes)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer at the start of every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """This process's batches in an epoch."""
+        return self.full_steps * self.accumulation + self.rest_batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of one epoch."""
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        steps: list[torch.Tensor] = []
+        for pool in torch.randperm(len(self.lengths), generator=generator).split(self.POOL * self.step_size):
+            steps += pool[self.lengths[pool].argsort(stable=True)].split(self.step_size)
+        shuffled = [steps[position] for position in torch.randperm(self.full_steps, generator=generator)]
+        if self.joined:
+            shuffled[-1] = torch.cat([shuffled[-1], steps[-1]])
+        for step in shuffled:
+            yield from self._batches_of(step, self.accumulation)
+        if self.rest:  # the Trainer expects the step with fewer batches at the end
+            yield from self._batches_of(steps[-1], self.rest_batches)
+
+    def _batches_of(self, step: torch.Tensor, batches: int) -> Iterator[list[int]]:
+        """Divide the rows of one optimizer step evenly among batches and processes; give this process's."""
+        for batch in range(batches):
+            yield step[batch * self.processes + self.rank :: batches * self.processes].tolist()
