@@ -60,11 +60,11 @@ class Recorder(TrainerCallback):
         ]
 
 
-def train(tmp_path: Path, model: Any = None, **options: Any) -> tuple[GloveBiLSTMTrainer, Recorder]:
+def make_trainer(folder: Path, model: Any = None, **options: Any) -> GloveBiLSTMTrainer:
     set_seed(3)
     arguments = GloveBiLSTMTrainingArguments(
         **{
-            "output_dir": str(tmp_path),
+            "output_dir": str(folder),
             "num_train_epochs": 3,
             "per_device_train_batch_size": 13,
             "learning_rate": 0.01,
@@ -76,15 +76,19 @@ def train(tmp_path: Path, model: Any = None, **options: Any) -> tuple[GloveBiLST
             **options,
         }
     )
-    recorder = Recorder()
-    trainer = GloveBiLSTMTrainer(
+    return GloveBiLSTMTrainer(
         model=model or make_model(problem_type="single_label_classification"),
         args=arguments,
         train_dataset=rows(),
         eval_dataset=rows(7),
         data_collator=collate,
-        callbacks=[recorder],
     )
+
+
+def train(folder: Path, model: Any = None, **options: Any) -> tuple[GloveBiLSTMTrainer, Recorder]:
+    trainer = make_trainer(folder, model, **options)
+    recorder = Recorder()
+    trainer.add_callback(recorder)
     trainer.train()
     return trainer, recorder
 
@@ -216,6 +220,7 @@ class TestTwoStages:
                 embedding_strategy="two_stage",
                 lr_scheduler_type="reduce_lr_on_plateau",
                 eval_strategy="epoch",
+                load_best_model_at_end=False,
             )
 
     @pytest.mark.parametrize("unfreeze_at", ["12 steps", "13", "3 epochs", "99 epochs"])

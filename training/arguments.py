@@ -161,6 +161,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             # The best checkpoint can only be kept where one is saved at every evaluation.
             self.save_strategy = "steps"
             self.save_steps = self.logging_steps if self.eval_steps is None else self.eval_steps
+        if self.ddp_find_unused_parameters is None:  # every parameter is used in every batch
+            self.ddp_find_unused_parameters = False
         super().__post_init__()
         choices = ("random", "sequential", "group_by_length", "batch_rebalance")
         if self.train_sampling_strategy not in choices:

@@ -40,14 +40,14 @@ class RowwiseAdamW(torch.optim.AdamW):
             # Pages of zeros that are never written to take no memory on Linux.
             state["exp_avg"] = torch.zeros_like(weight)  # [V, D]
             state["exp_avg_sq"] = torch.zeros_like(weight)  # [V, D]
-            state["row_steps"] = torch.zeros(len(weight), 1, device=weight.device)  # [V, 1]
+            state["step"] = torch.zeros(len(weight), 1, device=weight.device)  # [V, 1]
         gradient = weight.grad.coalesce()  # type: ignore[union-attr]
         rows, gradient = gradient.indices()[0], gradient.values()  # [R], [R, D]
         beta1, beta2 = group["betas"]
-        steps = state["row_steps"][rows] + 1  # [R, 1]
+        steps = state["step"][rows] + 1  # [R, 1]
         average = state["exp_avg"][rows].lerp(gradient, 1 - beta1)  # [R, D]
         square = (state["exp_avg_sq"][rows] * beta2).addcmul(gradient, gradient, value=1 - beta2)  # [R, D]
-        state["row_steps"][rows] = steps
+        state["step"][rows] = steps
         state["exp_avg"][rows] = average
         state["exp_avg_sq"][rows] = square
         scale = (square.sqrt() / (1 - beta2**steps).sqrt()).add(group["eps"])  # [R, D]

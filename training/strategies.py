@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers.training_args import ParallelMode
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import UNFREEZE_AT, GloveBiLSTMTrainingArguments, parse_unfreeze_at
@@ -127,9 +128,9 @@ class StrategyCallback(TrainerCallback):
         """
         self.attach(model)
         self.anchor = arguments.embedding_anchor
-        # A process that waits for the others' gradients must know from start to end which there will be; so together
-        # with others every gradient is computed, and those that aren't wanted are dropped.
-        self.alone = arguments.world_size == 1
+        # DistributedDataParallel must know from start to end which gradients there will be; so with it every gradient
+        # is computed, and those that aren't wanted are dropped.
+        self.alone = arguments.parallel_mode != ParallelMode.DISTRIBUTED
         self.log = log
         self.stages: TwoStages | None = None
 
