@@ -1,11 +1,14 @@
 """The model card: `model_card.md`, filled in with what a run measured."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from glove_bilstm.training.run import TrainingResult
+from glove_bilstm.vectors.drift import Drift
 from glove_bilstm.vectors.sources import DEMO
 
 TASK = "text-classification"
@@ -77,6 +80,7 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         ],
         arguments=training.to_dict(),
         steps=f"{result.steps:,}",
+        drift=None if result.drift is None else _drift(result.drift),
         architecture={
             name: getattr(config, name)
             for name in (
@@ -95,3 +99,27 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
 def _cell(text: str) -> str:
     """A label as a cell of a Markdown table can hold it."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _drift(drift: Drift) -> dict[str, Any]:
+    """How far the word vectors moved, in words and as rows of tables."""
+    return {
+        "summary": str(drift),
+        "bands": [[name, f"{band.words:,}", f"{band.mean_distance:.3g}"] for name, band in drift.by_count.items()],
+        "words": [
+            [
+                _word(moved.word),
+                "" if moved.count is None else f"{moved.count:,}",
+                f"{moved.distance:.3g}",
+                "" if moved.cosine is None else f"{moved.cosine:.3f}",
+                " · ".join(map(_word, moved.nearest_before)),
+                " · ".join(map(_word, moved.nearest_after)),
+            ]
+            for moved in drift.most_moved
+        ],
+    }
+
+
+def _word(word: str) -> str:
+    """A word as a cell of a Markdown table shows it, such as "*", "`" or "<br>"."""
+    return re.sub(r"[\\`*_~<>\[\]|&$]", r"\\\g<0>", word)

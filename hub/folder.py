@@ -9,9 +9,12 @@ from pathlib import Path
 from glove_bilstm.hub.card import make_card
 from glove_bilstm.training.run import TrainingResult
 
+DRIFT = "drift.json"
+"""The one file that not every model has."""
+
 
 def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
-    """Write everything that a model folder holds: weights, configuration, code, tokenizer, card, coverage, results.
+    """Write all that a model folder holds: weights, configuration, code, tokenizer, card, coverage, drift, results.
 
     The files are written beside and then moved in. Without `config.json` a folder is no model, so it is the first file
     of an older model to go and the last of the new one to come; interrupted in between, the older one is put back.
@@ -30,15 +33,19 @@ def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
         result.tokenizer.save_pretrained(staging)
         make_card(result, output_dir.resolve().name).save(staging / "README.md")
         write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
+        if result.drift is not None:
+            write_json(staging / DRIFT, result.drift.to_dict())
         write_json(staging / "all_results.json", result.metrics)
         configuration_last = sorted(staging.iterdir(), key=lambda file: file.name == "config.json")
         try:
-            for file in reversed(configuration_last):
-                if (output_dir / file.name).exists():
-                    os.replace(output_dir / file.name, replaced / file.name)
+            for name in dict.fromkeys([*(file.name for file in reversed(configuration_last)), DRIFT]):
+                if (output_dir / name).exists():
+                    os.replace(output_dir / name, replaced / name)
             for file in configuration_last:
                 os.replace(file, output_dir / file.name)
         except BaseException:  # Ctrl-C too
+            if result.drift is not None and not (staging / DRIFT).exists():  # it came, and may replace none
+                (output_dir / DRIFT).unlink()
             for file in replaced.iterdir():
                 os.replace(file, output_dir / file.name)
             raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glove_bilstm.vectors.alignment import Coverage
+    from glove_bilstm.vectors.drift import Drift
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,3 +71,27 @@ def missing_table(coverage: Coverage, number: int) -> str:
     """The most frequent words without a vector, and the nearest word that has one."""
     rows = [[word, f"{tokens:,}", coverage.nearest.get(word, "")] for word, tokens in coverage.missing[:number]]
     return text_table(["word", "tokens", "nearest known"], rows)
+
+
+def drift_table(drift: Drift) -> str:
+    """How far words moved: in all, by how often training met them, and those that moved farthest, one by one."""
+    bands = [[name, f"{band.words:,}", f"{band.mean_distance:.3g}"] for name, band in drift.by_count.items()]
+    words = [
+        [
+            moved.word,
+            "" if moved.count is None else f"{moved.count:,}",
+            f"{moved.distance:.3g}",
+            "" if moved.cosine is None else f"{moved.cosine:.3f}",
+            " · ".join(moved.nearest_before),
+            " · ".join(moved.nearest_after),
+        ]
+        for moved in drift.most_moved
+    ]
+    parts = [f"{drift}."]
+    if bands:
+        parts.append(text_table(["occurrences", "words", "mean distance"], bands))
+    if words:
+        parts.append(
+            text_table(["word", "occurrences", "distance", "cosine", "nearest before", "nearest after"], words)
+        )
+    return "\n\n".join(parts)

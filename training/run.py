@@ -23,6 +23,7 @@ from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.metrics import ClassificationMetrics
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_checkpoints, find_last_checkpoint, is_complete
 from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
+from glove_bilstm.vectors.drift import Drift
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.word_vectors import load_vectors
@@ -47,6 +48,7 @@ class TrainingResult:
         metrics: `train_…`, `eval_…` and, where there is a labelled test split, `test_…`.
         steps: Optimizer steps that were taken.
         arguments: What the run was told.
+        drift: How far the word vectors moved. None: they were frozen.
     """
 
     model: GloveBiLSTMForSequenceClassification
@@ -56,6 +58,7 @@ class TrainingResult:
     metrics: dict[str, float]
     steps: int
     arguments: tuple[DataArguments, ModelArguments, GloveBiLSTMTrainingArguments]
+    drift: Drift | None = None
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
