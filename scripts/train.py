@@ -75,6 +75,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--gradual", action="store_true", help="two_stage: unfreeze from the top down, the embedding last"
     )
+    training.add_argument("--class_weights", metavar="WEIGHTS", help="'balanced', 'name=weight,…' or a JSON object")
+    training.add_argument(
+        "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"
+    )
     training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 4")
     return parser.parse_known_args(argv)
 

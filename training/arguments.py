@@ -115,6 +115,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         unfreeze_warmup_steps: Over how many steps the learning rate rises anew in the second stage; below 1: over
             which share of that stage.
         gradual: Begin the second stage with the head; the LSTM's layers follow from the top down, then the embedding.
+        class_weights: "balanced", or weights by name ("spam=3,ham=1", or a JSON object); see `make_class_weights`.
+        focal_gamma: γ of the focal loss, by which what is learned already counts less; see `TaskLoss`. 0: not.
         early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
     """
 
@@ -131,6 +133,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     unfreeze_at: str | None = field(default=None, metadata={"help": "Where the second stage begins."})
     unfreeze_warmup_steps: float = field(default=0.0, metadata={"help": "Warm-up of the second stage."})
     gradual: bool = field(default=False, metadata={"help": "Unfreeze from the top down, the embedding last."})
+    class_weights: str | None = field(default=None, metadata={"help": "'balanced', or weights by name."})
+    focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
     early_stopping_patience: int = field(
         default=4, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}
     )

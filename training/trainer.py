@@ -16,6 +16,7 @@ from transformers.trainer_utils import seed_worker
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
+from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
 from glove_bilstm.training.metrics import compute_metrics, label_names
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
@@ -42,6 +43,11 @@ class GloveBiLSTMTrainer(Trainer):
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
         model = self._apply_strategy(self.model)
+        if model.config.problem_type is not None and self.compute_loss_func is None:
+            # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
+            # the same however the step is divided.
+            self.compute_loss_func = functools.partial(_step_loss, self._make_loss(model.config))
+            self.label_smoother = None  # ours smooths
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
             self.add_callback(self.strategy)
@@ -63,6 +69,20 @@ class GloveBiLSTMTrainer(Trainer):
         model.set_frozen(self.args.embedding_strategy == "frozen")
         model.get_input_embeddings().sparse = self.args.sparse_embedding_updates
         return model
+
+    def _make_loss(self, config: Any) -> TaskLoss:
+        weights = None
+        if self.args.class_weights is not None:
+            dataset: Any = self.train_dataset
+            name = "label" if "label" in dataset[0] else "labels"
+            labels = dataset[name] if isinstance(dataset, datasets.Dataset) else [row[name] for row in dataset]
+            weights = make_class_weights(
+                parse_class_weights(self.args.class_weights),
+                label_names(config),
+                torch.tensor(labels[:]),
+                config.problem_type,
+            )
+        return TaskLoss(config.problem_type, weights, self.args.label_smoothing_factor, self.args.focal_gamma)
 
     def get_train_dataloader(self) -> DataLoader:
         """The training batches of this process."""
@@ -183,6 +203,10 @@ class GloveBiLSTMTrainer(Trainer):
             + (f"The last complete checkpoint is {last}. " if last is not None else "No checkpoint was complete yet. ")
             + "Lower --learning_rate, or look for what is unusual in that batch."
         )
+
+
+def _step_loss(loss: TaskLoss, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    return loss(outputs["logits"], labels, num_items_in_batch)
 
 
 def find_checkpoints(output_dir: Path) -> list[Path]:
