@@ -75,9 +75,7 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
             for name, measure in result.coverage.items()
         ],
         vocabulary=f"{config.vocab_size:,}",
-        strategy={"frozen": "frozen: its vectors are those of the file", "finetune": "trained along from the start"}[
-            training.embedding_strategy
-        ],
+        strategy=result.strategy,
         arguments=training.to_dict(),
         steps=f"{result.steps:,}",
         drift=None if result.drift is None else _drift(result.drift),

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,7 +47,10 @@ def command(run: Callable[[list[str]], None]) -> Command:
     def main(argv: Sequence[str] | None = None) -> int:
         arguments = with_underscores(argv)
         logging.basicConfig(format="%(message)s", stream=sys.stderr)
-        logging.getLogger("glove_bilstm").setLevel(logging.INFO)
+        # Of several processes that train together (torchrun numbers them) one tells.
+        logging.getLogger("glove_bilstm").setLevel(
+            logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR
+        )
         try:
             run(arguments)
         except KeyboardInterrupt as interrupt:

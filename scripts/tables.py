@@ -76,17 +76,19 @@ def missing_table(coverage: Coverage, number: int) -> str:
 def drift_table(drift: Drift) -> str:
     """How far words moved: in all, by how often training met them, and those that moved farthest, one by one."""
     bands = [[name, f"{band.words:,}", f"{band.mean_distance:.3g}"] for name, band in drift.by_count.items()]
-    words = [
-        [
-            moved.word,
-            "" if moved.count is None else f"{moved.count:,}",
-            f"{moved.distance:.3g}",
-            "" if moved.cosine is None else f"{moved.cosine:.3f}",
-            " · ".join(moved.nearest_before),
-            " · ".join(moved.nearest_after),
-        ]
-        for moved in drift.most_moved
-    ]
+    words = []
+    for moved in drift.most_moved[:10]:
+        before, after = (", ".join(nearest[:3]) for nearest in (moved.nearest_before, moved.nearest_after))
+        words.append(
+            [
+                moved.word,
+                "" if moved.count is None else f"{moved.count:,}",
+                f"{moved.distance:.3g}",
+                "" if moved.cosine is None else f"{moved.cosine:.3f}",
+                before,
+                "the same" if after == before else after,
+            ]
+        )
     parts = [f"{drift}."]
     if bands:
         parts.append(text_table(["occurrences", "words", "mean distance"], bands))

@@ -90,11 +90,12 @@ def run(argv: list[str]) -> None:
     from dataclasses import fields
     from typing import Any, cast
 
+    from torch import distributed
     from transformers import HfArgumentParser
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.hub.folder import write_model_folder
-    from glove_bilstm.scripts.tables import coverage_table, metrics_table
+    from glove_bilstm.scripts.tables import coverage_table, drift_table, metrics_table
     from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
     from glove_bilstm.training.run import train_classifier
     from glove_bilstm.vectors.errors import InputError
@@ -118,8 +119,16 @@ def run(argv: list[str]) -> None:
     if unknown[-1]:
         raise InputError(f"There is no option {unknown[-1][0]}; glove-bilstm train --help tells which there are.")
 
-    result = train_classifier(data, model, training, options.overwrite)
-    write_model_folder(result, options.output_dir)
+    try:
+        result = train_classifier(data, model, training, options.overwrite)
+        if training.process_index > 0:  # of several processes one writes and tells
+            return
+        write_model_folder(result, options.output_dir)
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+    if result.drift is not None:
+        print(f"{drift_table(result.drift)}\n")
     print(f"{coverage_table(result.coverage)}\n")
     print(metrics_table(result.figures, result.data.labels))
     print(f"\nSaved in {options.output_dir}")

@@ -175,7 +175,7 @@ class TestTelling:
         summary, bands, words = drift_table(moved).split("\n\n")
         assert summary == f"{moved}."
         assert bands.splitlines()[-1].split() == ["100+", "1", "5"]
-        assert words.splitlines()[3].split() == ["north", "9", "4", "-1.000", "far", "·", "near|`<b>"]
+        assert words.splitlines()[3].split() == ["north", "9", "4", "-1.000", "far,", "near|`<b>"]
         nothing = measure_drift(["a"], np.ones((1, 3), "f4"), np.ones((1, 3), "f4"), None)
         assert drift_table(nothing) == "0 of 1 words moved (0.0%)."
 

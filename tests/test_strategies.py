@@ -10,7 +10,8 @@ from tiny_model import VOCABULARY, make_model
 from transformers import TrainerCallback, set_seed
 
 from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
-from glove_bilstm.training.strategies import UNFROZEN, TwoStages, parts_of
+from glove_bilstm.training.progress import UNFROZEN
+from glove_bilstm.training.strategies import TwoStages, parts_of
 from glove_bilstm.vectors.errors import InputError
 
 NO_DROPOUT: dict[str, Any] = {"embedding_dropout": 0.0, "lstm_dropout": 0.0, "classifier_dropout": 0.0}

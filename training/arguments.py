@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+import torch
 from transformers import TrainingArguments
 from transformers.training_args import OptimizerNames
 
@@ -167,6 +168,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             self.save_steps = self.logging_steps if self.eval_steps is None else self.eval_steps
         if self.ddp_find_unused_parameters is None:  # every parameter is used in every batch
             self.ddp_find_unused_parameters = False
+        if not torch.accelerator.is_available():
+            self.use_cpu = True  # unless it is said, processes started by torchrun would each train alone
         super().__post_init__()
         choices = ("random", "sequential", "group_by_length", "batch_rebalance")
         if self.train_sampling_strategy not in choices:

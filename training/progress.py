@@ -5,6 +5,8 @@ from typing import Any
 from transformers import TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ProgressCallback
 
+UNFROZEN = "embedding_unfrozen"
+"""In the Trainer's log: the step from which the embedding is trained, where it wasn't from the start."""
 COLUMNS = {
     "loss": "training loss",
     "eval_loss": "validation loss",
@@ -25,6 +27,8 @@ class BriefProgressCallback(ProgressCallback):
         **kwargs: Any,
     ) -> None:
         """Write the line above the bar."""
+        if logs and UNFROZEN in logs and self.training_bar is not None:
+            self.training_bar.set_postfix_str(f"embedding trained since step {logs[UNFROZEN]:,}")
         shown = [f"{name} {logs[key]:.4f}" for key, name in COLUMNS.items() if logs and key in logs]
         if state.is_world_process_zero and self.training_bar is not None and shown:
             self.training_bar.write(f"epoch {state.epoch:.4g}: {', '.join(shown)}")

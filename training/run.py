@@ -4,9 +4,11 @@ import logging
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
@@ -21,9 +23,10 @@ from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingAr
 from glove_bilstm.training.coverage import load_and_measure
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.metrics import ClassificationMetrics
+from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_checkpoints, find_last_checkpoint, is_complete
 from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
-from glove_bilstm.vectors.drift import Drift
+from glove_bilstm.vectors.drift import Drift, measure_drift
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.word_vectors import load_vectors
@@ -48,6 +51,7 @@ class TrainingResult:
         metrics: `train_…`, `eval_…` and, where there is a labelled test split, `test_…`.
         steps: Optimizer steps that were taken.
         arguments: What the run was told.
+        strategy: What became of the embedding; see `describe_strategy`.
         drift: How far the word vectors moved. None: they were frozen.
     """
 
@@ -58,6 +62,7 @@ class TrainingResult:
     metrics: dict[str, float]
     steps: int
     arguments: tuple[DataArguments, ModelArguments, GloveBiLSTMTrainingArguments]
+    strategy: str
     drift: Drift | None = None
 
     @property
@@ -154,7 +159,7 @@ def train_classifier(
         f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
         f"(strategy {training_arguments.embedding_strategy})"
     )
-    if overwrite and checkpoint is None:
+    if overwrite and checkpoint is None and training_arguments.process_index == 0:
         # Everything given was usable. Old checkpoints would be taken for this run's; the old model stays until the new
         # one is complete.
         for old in find_checkpoints(output_dir):
@@ -163,8 +168,38 @@ def train_classifier(
     metrics |= trainer.evaluate()
     if "test" in encoded:
         metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
-    arguments = (data_arguments, model_arguments, training_arguments)
-    return TrainingResult(model, tokenizer, data, coverage, metrics, trainer.state.global_step, arguments)
+    strategy = trainer.strategy
+    return TrainingResult(
+        model,
+        tokenizer,
+        data,
+        coverage,
+        metrics,
+        trainer.state.global_step,
+        (data_arguments, model_arguments, training_arguments),
+        describe_strategy(
+            training_arguments,
+            None if strategy is None else strategy.stages,
+            trainer.steps_per_epoch,
+            trainer.state.best_global_step if training_arguments.load_best_model_at_end else None,
+        ),
+        None if strategy is None else _drift(model, tokenizer, strategy.original, encoded["train"]["input_ids"]),
+    )
+
+
+def _drift(
+    model: GloveBiLSTMForSequenceClassification,
+    tokenizer: TokenizersBackend,
+    original: torch.Tensor,
+    texts: list[list[int]],
+) -> Drift:
+    """How far training on these texts moved the vectors of the words."""
+    ids = {word: id for word, id in tokenizer.get_vocab().items() if word not in tokenizer.all_special_tokens}
+    words = sorted(ids, key=ids.__getitem__)
+    rows = [ids[word] for word in words]
+    occurrences = np.bincount(list(chain.from_iterable(texts)), minlength=len(original))[rows].tolist()
+    before, after = (matrix.detach().cpu().numpy()[rows] for matrix in (original, model.get_input_embeddings().weight))
+    return measure_drift(words, before, after, dict(zip(words, occurrences, strict=True)))
 
 
 def _train(trainer: GloveBiLSTMTrainer, checkpoint: Path | None, output_dir: Path) -> dict[str, float]:

@@ -13,12 +13,10 @@ from transformers.training_args import ParallelMode
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import UNFREEZE_AT, GloveBiLSTMTrainingArguments, parse_unfreeze_at
+from glove_bilstm.training.progress import UNFROZEN
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-UNFROZEN = "embedding_unfrozen"
-"""The name, in the Trainer's log, of the step from which the embedding is trained."""
 
 
 def parts_of(model: GloveBiLSTMForSequenceClassification) -> list[tuple[str, list[torch.Tensor]]]:
@@ -209,6 +207,38 @@ class StrategyCallback(TrainerCallback):
         for _, weights in self.parts:
             for weight in weights:
                 weight.requires_grad_(True)
+
+
+def describe_strategy(
+    arguments: GloveBiLSTMTrainingArguments, stages: TwoStages | None, steps_per_epoch: int, best_step: int | None
+) -> str:
+    """What became of the embedding, as the end of a sentence that begins with it.
+
+    Args:
+        arguments: The strategy's options.
+        stages: Those of the run, where it had two.
+        steps_per_epoch: Optimizer steps.
+        best_step: The step of the checkpoint that was kept. None: the last.
+    """
+    if arguments.embedding_strategy == "frozen":
+        return "frozen: its vectors are those of the file"
+    if stages is None:
+        told = f"trained along from the start, at a learning rate of {arguments.embedding_rate:g}"
+    else:
+        start = stages.embedding_start
+        told = (
+            f"frozen for the first {start:,} of {stages.max_steps:,} steps ({start / steps_per_epoch:.3g} epochs), "
+            f"and then trained with all the rest at a learning rate of {arguments.embedding_rate:g}"
+        )
+        if stages.gradual:
+            told += f", the other parts from step {stages.unfreeze_step:,} on, one after the other from the top down"
+        if best_step is not None and best_step <= start:
+            told += f". The checkpoint that was kept is of step {best_step:,}, so its vectors are those of the file"
+    if arguments.embedding_anchor:
+        told += f". Its rows were pulled toward the original vectors (λ = {arguments.embedding_anchor:g})"
+    if arguments.sparse_embedding_updates:
+        told += ". Each step updated the rows of its own words alone"
+    return told
 
 
 class SecondStageEarlyStopping(EarlyStoppingCallback):
