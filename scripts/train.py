@@ -22,6 +22,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--resume_from_checkpoint", nargs="?", const="last", metavar="DIR", help="continue an interrupted run"
     )
 
+    parser.add_argument(
+        "--recipe",
+        choices=["tuned", "classic"],
+        default="tuned",
+        help="defaults for what follows: the best that were found, or the plain architecture; default: tuned",
+    )
+
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", help="Hub id, folder or file (csv, tsv, json, jsonl, parquet); default: demo")
     data.add_argument("--text_column", help="default: text")
@@ -97,18 +104,23 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.hub.folder import write_model_folder
     from glove_bilstm.scripts.tables import coverage_table, drift_table, metrics_table
     from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+    from glove_bilstm.training.recipes import RECIPES
     from glove_bilstm.training.run import train_classifier
     from glove_bilstm.vectors.errors import InputError
 
     disable_progress_bar()  # of reading and writing weights, which takes no time; training keeps its own
+    recipe = RECIPES[options.recipe]
     given = vars(options)
     data = DataArguments(**{field.name: given[field.name] for field in fields(DataArguments) if field.name in given})
     model = ModelArguments(
-        **{field.name: given[field.name] for field in fields(ModelArguments) if field.name in given}
+        **recipe.model | {field.name: given[field.name] for field in fields(ModelArguments) if field.name in given}
     )
-    for field in fields(GloveBiLSTMTrainingArguments):
-        if field.name in given and field.name != "debug":  # which means something else there
-            others += [f"--{field.name}", str(given[field.name])]
+    names = {field.name for field in fields(GloveBiLSTMTrainingArguments)} - {
+        "debug"
+    }  # which means something else there
+    told = recipe.training_for({name: value for name, value in given.items() if name in names})
+    # What transformers' own flags say comes last, and so counts.
+    others = [part for name, value in told.items() for part in (f"--{name}", str(value))] + others
     parser = HfArgumentParser(
         cast(Any, GloveBiLSTMTrainingArguments),
         prog="glove-bilstm train",

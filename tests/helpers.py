@@ -5,7 +5,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-TINY = ["--hidden_size", "6", "--num_train_epochs", "2", "--learning_rate", "0.02", "--use_cpu", "True"]
+TINY = [
+    "--recipe",
+    "classic",
+    "--hidden_size",
+    "6",
+    "--num_train_epochs",
+    "2",
+    "--learning_rate",
+    "0.02",
+    "--use_cpu",
+    "True",
+]
 """Flags of `glove-bilstm train` with which it takes a second."""
 
 

@@ -350,7 +350,7 @@ class TestOptions:
             ({"embedding_anchor": 0.1}, "trains no embedding. Leave it out, or choose --embedding_strategy"),
             ({"sparse_embedding_updates": True}, "--sparse_embedding_updates means nothing"),
             ({"unfreeze_at": "0.5"}, "choose --embedding_strategy two_stage."),
-            ({"embedding_strategy": "finetune", "unfreeze_at": "0.5"}, "which never changes what is trained"),
+            ({"embedding_strategy": "finetune", "unfreeze_at": "0.5"}, "which has no second stage. Leave"),
             ({"embedding_strategy": "finetune", "gradual": True}, "--gradual means nothing with"),
             ({"embedding_strategy": "finetune", "embedding_anchor": -0.1}, "embedding_anchor must be a number"),
             ({"embedding_strategy": "finetune", "embedding_anchor": float("nan")}, "it is nan"),

@@ -19,6 +19,14 @@ UNFREEZE_AT = "0.5"
 SECOND_STAGE_RATE = 0.1
 """Its learning rate as a share of the first one's, unless told."""
 
+_TUNING = ("embedding_learning_rate", "embedding_weight_decay", "embedding_anchor", "sparse_embedding_updates")
+STRATEGY_OPTIONS = {
+    "frozen": (),
+    "finetune": _TUNING,
+    "two_stage": (*_TUNING, "unfreeze_at", "unfreeze_warmup_steps", "gradual"),
+}
+"""The embedding strategies, and the options that mean something with each."""
+
 
 @dataclass
 class DataArguments:
@@ -191,21 +199,18 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
 
     def _check_strategy(self) -> None:
         """Refuse options that contradict the strategy, and values outside their range."""
-        strategies = {"frozen": 0, "finetune": 1, "two_stage": 2}
-        if self.embedding_strategy not in strategies:
-            raise ValueError(f"embedding_strategy={self.embedding_strategy!r} is none of {', '.join(strategies)}.")
+        if self.embedding_strategy not in STRATEGY_OPTIONS:
+            raise ValueError(
+                f"embedding_strategy={self.embedding_strategy!r} is none of {', '.join(STRATEGY_OPTIONS)}."
+            )
         default = {one.name: one.default for one in fields(self)}
-        for needed, names in (
-            (1, ("embedding_learning_rate", "embedding_weight_decay", "embedding_anchor", "sparse_embedding_updates")),
-            (2, ("unfreeze_at", "unfreeze_warmup_steps", "gradual")),
-        ):
-            given = [name for name in names if getattr(self, name) != default[name]]
-            if given and strategies[self.embedding_strategy] < needed:
-                allowed = [f"--embedding_strategy {name}" for name, level in strategies.items() if level >= needed]
+        for name in STRATEGY_OPTIONS["two_stage"]:
+            if name not in STRATEGY_OPTIONS[self.embedding_strategy] and getattr(self, name) != default[name]:
+                fitting = [f"--embedding_strategy {one}" for one, names in STRATEGY_OPTIONS.items() if name in names]
                 raise ValueError(
-                    f"--{given[0]} means nothing with --embedding_strategy {self.embedding_strategy}, which "
-                    f"{'trains no embedding' if needed == 1 else 'never changes what is trained'}. Leave it out, or "
-                    f"choose {' or '.join(allowed)}."
+                    f"--{name} means nothing with --embedding_strategy {self.embedding_strategy}, which "
+                    f"{'trains no embedding' if self.embedding_strategy == 'frozen' else 'has no second stage'}. "
+                    f"Leave it out, or choose {' or '.join(fitting)}."
                 )
         for name in ("embedding_weight_decay", "embedding_anchor", "unfreeze_warmup_steps"):
             if not 0 <= getattr(self, name) < math.inf:

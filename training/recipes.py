@@ -1,0 +1,49 @@
+"""Named settings of a whole training run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from glove_bilstm.training.arguments import STRATEGY_OPTIONS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs from the defaults of the argument classes.
+
+    Attributes:
+        model: Of `ModelArguments`.
+        training: Of `GloveBiLSTMTrainingArguments`.
+    """
+
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def training_for(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Its training options beside those that are given; another strategy leaves those of its own strategy out."""
+        strategy = given.get("embedding_strategy", self.training.get("embedding_strategy"))
+        idle = set(STRATEGY_OPTIONS["two_stage"]) - set(STRATEGY_OPTIONS.get(strategy, ()))
+        return {name: value for name, value in self.training.items() if name not in idle} | dict(given)
+
+
+RECIPES = {
+    # The plain architecture: two layers of 256 in each direction, their last states, dropout 0.5, frozen vectors.
+    "classic": Recipe(),
+    # What did best on validation in benchmarks/accuracy.md.
+    "tuned": Recipe(
+        model={
+            "hidden_size": 200,
+            "num_hidden_layers": 1,
+            "pooling": "max",
+            "embedding_dropout": 0.2,
+            "classifier_dropout": 0.5,
+        },
+        training={
+            "embedding_strategy": "two_stage",
+            "embedding_learning_rate": 3e-4,
+            "num_train_epochs": 4,
+            "per_device_train_batch_size": 64,
+        },
+    ),
+}
+"""By their names; `glove-bilstm train` uses "tuned" unless told."""
