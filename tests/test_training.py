@@ -197,14 +197,17 @@ class TestRun:
         write_model_folder(result, tmp_path)
         with pytest.raises(ValueError, match="already holds a model.*--overwrite"):
             train(tmp_path, dataset_folder, vectors_file)
-        for name in ("checkpoint-999", "checkpoint-mine"):
-            (tmp_path / name).mkdir()
+        (tmp_path / "checkpoint-999").mkdir()
         for overwrite in (False, True):  # a mistake costs nothing
             with pytest.raises(ValueError, match="already holds a model|There is no vectors file"):
                 train(tmp_path, dataset_folder, tmp_path / "typo.txt", overwrite=overwrite)
         assert (tmp_path / "checkpoint-999").exists()
         train(tmp_path, dataset_folder, vectors_file, overwrite=True, num_train_epochs=1)
-        assert not (tmp_path / "checkpoint-999").exists() and (tmp_path / "checkpoint-mine").exists()
+        assert not (tmp_path / "checkpoint-999").exists()
+        (tmp_path / "checkpoint-mine").mkdir()
+        with pytest.raises(ValueError, match="checkpoint-mine isn't a checkpoint of a training run"):
+            train(tmp_path, dataset_folder, vectors_file, overwrite=True)
+        (tmp_path / "checkpoint-mine").rmdir()
         with pytest.raises(ValueError, match="There is no checkpoint to resume from in"):
             train(tmp_path / "new", dataset_folder, vectors_file, resume_from_checkpoint="last")
         resume: dict[str, Any] = {"resume_from_checkpoint": "last"}

@@ -222,6 +222,12 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
     """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
     if output_dir.exists() and not output_dir.is_dir():
         raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
+    for other in sorted(set(output_dir.glob("checkpoint-*")) - set(find_checkpoints(output_dir))):
+        if other.is_dir():
+            raise InputError(
+                f"{other} isn't a checkpoint of a training run, but by its name it would be deleted as an old one. "
+                "Rename it, or name another --output_dir."
+            )
     last = find_last_checkpoint(output_dir)
     if resume is not None:
         checkpoint = last if resume == "last" else Path(resume)
