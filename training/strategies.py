@@ -227,8 +227,9 @@ def describe_strategy(
     else:
         start = stages.embedding_start
         told = (
-            f"frozen for the first {start:,} of {stages.max_steps:,} steps "
-            f"(until epoch {start / steps_per_epoch:.3g}), and then trained with all the rest at a learning rate of {arguments.embedding_rate:g}"
+            f"frozen for the first {start:,} of {stages.max_steps:,} steps (until epoch "
+            f"{start / steps_per_epoch:.3g}), and then trained with all the rest at a learning rate of "
+            f"{arguments.embedding_rate:g}"
         )
         if stages.gradual:
             told += f", the other parts from step {stages.unfreeze_step:,} on, one after the other from the top down"
