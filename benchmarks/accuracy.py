@@ -278,7 +278,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--datasets", nargs="+", choices=DATA_SETS, default=list(DATA_SETS), help="default: all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
     parser.add_argument("--data", type=Path, default=shared, help=f"folder of the data sets; default: {shared}")
-    parser.add_argument("--vectors", type=Path, help="file of vectors; default: that of each data set")
+    parser.add_argument(
+        "--vectors", type=Path, help="file of vectors, for other --results; default: glove.reviews.300d"
+    )
     parser.add_argument("--work", type=Path, default=Path("out/accuracy"), help="default: out/accuracy")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the table goes beside it, as .md")
     options = parser.parse_args(argv)
