@@ -13,7 +13,7 @@ from transformers.trainer_callback import ProgressCallback
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
-from glove_bilstm.training.metrics import compute_metrics, label_names
+from glove_bilstm.training.metrics import compute_metrics
 from glove_bilstm.training.progress import BriefProgressCallback
 
 CHECKPOINT_COMPLETE = "trainer_state.json"
@@ -72,12 +72,18 @@ class GloveBiLSTMTrainer(Trainer):
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
         model = self._apply_strategy(self.model)
-        if self.compute_metrics is None and model.config.problem_type in (None, "single_label_classification"):
-            self.compute_metrics = functools.partial(compute_metrics, label_names(model.config))
+        if self.compute_metrics is None:
+            self.compute_metrics = functools.partial(compute_metrics, model.config)
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience and self.args.load_best_model_at_end:
             self.add_callback(EarlyStoppingCallback(self.args.early_stopping_patience))
+
+    def _validate_args(self) -> None:
+        # Here the model is known, and nothing has asked for the metric yet.
+        if isinstance(self.args, GloveBiLSTMTrainingArguments):
+            self.args.settle_metric(cast(Any, self.model).config.problem_type)
+        super()._validate_args()
 
     def call_model_init(self, trial: Any = None) -> GloveBiLSTMForSequenceClassification:
         """Make the model anew, where `model_init` was given."""
