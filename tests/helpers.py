@@ -7,6 +7,10 @@ from typing import Any
 
 TINY = ["--hidden_size", "6", "--num_train_epochs", "2", "--learning_rate", "0.02", "--use_cpu", "True"]
 """Flags of `glove-bilstm train` with which it takes a second."""
+GOOD = ["good", "great", "lovely", "superb", "fine"]
+BAD = ["bad", "awful", "dull", "poor", "weak"]
+FILLERS = ["the", "film", "plot", "was", "a", "really", "and", "it", "acting", ",", "."]
+"""The words of the tiny data and vectors."""
 
 
 def write_jsonl(file: Path, rows: list[dict[str, Any]]) -> Path:
