@@ -52,7 +52,7 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
                 dataset_name=dataset_name,
                 dataset_split=split,
                 metric_type=hub_name,
-                metric_value=round(figures[metric], 4),
+                metric_value=float(_figure(metric, figures[metric])),
             )
             for split, figures in result.figures.items()
             for metric, hub_name in metrics.items()
@@ -76,7 +76,7 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         results={
             "columns": list(result.figures),
             "rows": [
-                [_cell(metric), *(f"{figures[metric]:.4f}" for figures in result.figures.values())]
+                [_cell(metric), *(_figure(metric, figures[metric]) for figures in result.figures.values())]
                 for metric in result.figures["validation"]
             ],
         },
@@ -112,6 +112,11 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
             )
         },
     )
+
+
+def _figure(name: str, value: float) -> str:
+    """A figure as the card shows it; errors are in the target's own units, which may be small."""
+    return f"{value:.6g}" if name in ("mse", "mae") else f"{value:.4f}"
 
 
 def _cell(text: str) -> str:

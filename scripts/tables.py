@@ -34,7 +34,9 @@ def metrics_table(figures: Mapping[str, Mapping[str, float]], labels: Sequence[s
         columns = {"accuracy": "accuracy", "f1": "macro F1", "matthews_correlation": "Matthews"}
     else:
         columns = {"accuracy": "all labels right", "f1": "macro F1", "f1_micro": "micro F1"}
-    rows = [[split, *(f"{values[name]:.4f}" for name in columns)] for split, values in figures.items()]
+    # Errors are in the target's own units, which may be small.
+    shapes = {name: ".6g" if name in ("mse", "mae") else ".4f" for name in columns}
+    rows = [[split, *(f"{values[name]:{shapes[name]}}" for name in columns)] for split, values in figures.items()]
     overall = text_table(["split", *columns.values()], rows)
     if "mse" in kinds:
         return overall

@@ -133,7 +133,8 @@ class TestRegression:
 
 @pytest.mark.parametrize(
     ("metric", "greater"),
-    [("loss", False), ("eval_loss", False), ("mse", False), ("eval_mae", False), ("r2", True), ("f1_loss", True)],
+    [("loss", False), ("eval_loss", False), ("mse", False), ("eval_mae", False), ("eval_other_loss", False)]
+    + [("r2", True), ("f1_loss", True)],
 )
 def test_which_metric_had_better_be_small(metric: str, greater: bool) -> None:
     assert is_better_when_greater(metric) == greater

@@ -57,7 +57,7 @@ class TestRegression:
         for name, value in figures.items():
             assert value == pytest.approx(expected[name], rel=1e-4), name
         out = capsys.readouterr().out
-        assert "R²" in out and "class" not in out
+        assert "R²" in out and "class" not in out and f"{figures['test_mae']:.6g}" in out
         assert main(["evaluate", "--model", str(trained), "--dataset", str(data), "--label_column", "text"]) == 1
         assert "which is no finite number" in capsys.readouterr().err
 
@@ -92,5 +92,7 @@ class TestRegression:
     def test_card(self, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         card = (trained / "README.md").read_text()
         assert "It predicts `stars`, a number; in training it had mean " in card and "Labels:" not in card
+        results = json.loads((trained / "all_results.json").read_text())
+        assert f"| mse | {results['eval_mse']:.6g} | {results['test_mse']:.6g} |" in card
         assert "- type: pearsonr" in card and "- type: mse" in card and "accuracy" not in card
         run_example_of_card(trained, monkeypatch, capsys)

@@ -104,9 +104,7 @@ def load_labelled_texts(
         labels, kind, encoded = _targets(splits, label_column)
     else:
         labels, kind, encoded = _classes(splits, label_column, problem_type == MULTI_LABEL)
-    features = Features(
-        {**{column: Value("large_string") for column in columns["train"]}, "label": kind},
-    )
+    features = Features({**dict.fromkeys(columns["train"], Value("large_string")), "label": kind})
     checked = DatasetDict(
         {
             name: Dataset.from_dict({**columns[name], "label": _to_arrow(encoded[name])}, features=features)

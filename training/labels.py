@@ -38,7 +38,8 @@ class Labels:
 
     def first_unknown(self, known: list[str]) -> tuple[int, str] | None:
         """The first row with a label that isn't among the known ones, and that label."""
-        unknown = np.array([name not in set(known) for name in self.names], dtype=bool)
+        others = set(self.names).difference(known)
+        unknown = np.array([name in others for name in self.names], dtype=bool)
         if not unknown.any():
             return None
         first = int(unknown[self.ids].argmax())

@@ -89,7 +89,8 @@ def measure(
     Args:
         config: The model's configuration: `problem_type` (None counts as single-label classification) and labels.
         logits: The model's answers, ``[N, C]``.
-        references: What is right: class ids ``[N]``, 0s and 1s ``[N, C]``, or values ``[N]``.
+        references: What is right: class ids ``[N]``, 0s and 1s ``[N, C]``, or values ``[N]`` (several of a
+            text, ``[N, C]``, are measured together).
         thresholds: Of multi-label classification, ``[C]``. None: those of the configuration.
 
     Returns:
@@ -97,7 +98,7 @@ def measure(
         of `regression_figures`.
     """
     if config.problem_type == REGRESSION:
-        return regression_figures(logits[:, 0], references)
+        return regression_figures(logits.reshape(-1), references.reshape(-1))
     if config.problem_type == MULTI_LABEL:
         thresholds = thresholds_of(config) if thresholds is None else thresholds
         return multi_label_figures(label_names(config), expit(logits) >= thresholds, references)

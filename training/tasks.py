@@ -12,4 +12,6 @@ BEST_METRIC = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1", REGRESSION: "r2"}
 
 def is_better_when_greater(metric: str) -> bool:
     """Whether a metric, with or without "eval_" in front, is one of which more is better."""
-    return metric.removeprefix("eval_") not in ("loss", "mse", "mae")
+    name = metric.removeprefix("eval_")
+    of_a_class = name.startswith(("precision_", "recall_", "f1_"))  # which may be called "loss"
+    return of_a_class or not name.endswith(("loss", "mse", "mae"))
