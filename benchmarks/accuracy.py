@@ -100,7 +100,9 @@ def load_splits(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
     raw = load_raw_splits(folder)
     if "validation" in raw:
-        columns = {name: (split.texts("text"), split.column("label")) for name, split in raw.items()}
+        columns = {
+            name: (split.texts("text").to_pylist(), split.column("label").to_pylist()) for name, split in raw.items()
+        }
     else:
         data = load_labelled_texts(
             folder, text_column="text", label_column="label", validation_share=0.1, seed=SPLIT_SEED

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
@@ -19,6 +20,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from glove_bilstm import build_tokenizer, build_vocabulary, embedding_matrix, load_vectors
 from glove_bilstm.tokenization.choice import choose_profile
 from glove_bilstm.tokenization.vocabulary import count_words
+from glove_bilstm.training.metrics import tune_thresholds
 from glove_bilstm.vectors.alignment import measure_coverage
 from glove_bilstm.vectors.special_tokens import SPECIAL_TOKENS
 
@@ -66,7 +68,9 @@ def run_baseline(name: str, splits: dict[str, Split], vectors: Path, metric: str
         one = LogisticRegression(C=strength, class_weight=class_weight, max_iter=2_000)
         model = (OneVsRestClassifier(one) if multi_label else one).fit(train, labels["train"])
         seconds_of_fit = time.perf_counter() - start
-        thresholds = tune_thresholds(model.predict_proba(validation), labels["validation"]) if multi_label else None
+        thresholds = (
+            tune_thresholds(model.decision_function(validation), labels["validation"]) if multi_label else None
+        )
         figures = measure(predict(model, validation, thresholds), labels["validation"])
         if not best or figures[metric] > best["validation"][metric]:
             best = {
@@ -132,28 +136,11 @@ def mean_features(texts: dict[str, list[str]], vectors: Path) -> tuple[Features,
 
 def predict(model: Any, features: Any, thresholds: np.ndarray | None) -> np.ndarray:
     """Labels ``[N]``, or with thresholds 0 and 1 ``[N, C]``."""
-    return model.predict(features) if thresholds is None else (model.predict_proba(features) >= thresholds).astype(int)
-
-
-def tune_thresholds(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The threshold of each label ``[C]`` with the highest F1, midway between two scores; of equals that nearest 0.5.
-
-    A label that no text has keeps 0.5.
-
-    Args:
-        scores: Probabilities ``[N, C]``.
-        labels: 0 and 1 ``[N, C]``.
-    """
-    order = np.argsort(-scores, axis=0, kind="stable")  # [N, C]
-    ordered = np.take_along_axis(scores, order, axis=0)
-    cuts = (ordered + np.vstack([ordered[1:], np.zeros_like(ordered[:1])])) / 2  # below the 1st, 2nd … score
-    right = np.take_along_axis(labels, order, axis=0).cumsum(axis=0)
-    positives = labels.sum(axis=0)
-    f1 = 2 * right / (np.arange(1, len(scores) + 1)[:, None] + positives)
-    f1[cuts == ordered] = -1  # equal scores can't be cut apart
-    distance = np.where(f1 == f1.max(axis=0), np.abs(cuts - 0.5), np.inf)
-    best = np.take_along_axis(cuts, distance.argmin(axis=0)[None], axis=0)[0]
-    return np.where(positives > 0, best, 0.5)
+    return (
+        model.predict(features)
+        if thresholds is None
+        else (expit(model.decision_function(features)) >= thresholds).astype(int)
+    )
 
 
 def measure(predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:

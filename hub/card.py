@@ -1,5 +1,6 @@
 """The model card: `model_card.md`, filled in with what a run measured."""
 
+import json
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -7,14 +8,26 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import TrainingResult
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 from glove_bilstm.vectors.drift import Drift
 from glove_bilstm.vectors.sources import DEMO
 
 TASK = "text-classification"
-METRICS = ["accuracy", "f1", "matthews_correlation"]
-"""Those of our figures that the Hub knows, by its names for them."""
+METRICS: dict[ProblemType, dict[str, str]] = {
+    SINGLE_LABEL: {"accuracy": "accuracy", "f1": "f1", "matthews_correlation": "matthews_correlation"},
+    MULTI_LABEL: {"accuracy": "accuracy", "f1": "f1"},
+    REGRESSION: {"mse": "mse", "mae": "mae", "r2": "r_squared", "pearson": "pearsonr", "spearman": "spearmanr"},
+}
+"""Those of our figures that the Hub knows → its names for them."""
+FIGURES_SAY = {
+    SINGLE_LABEL: "",
+    MULTI_LABEL: "`accuracy` is the share of texts with all labels right, `f1` the mean over the labels.",
+    REGRESSION: "The loss is that of standardised targets.",
+}
 EXAMPLE = "I didn't expect much, and was wrong."
+SECOND = "I expected little."
 
 
 def make_card(result: TrainingResult, model_id: str) -> ModelCard:
@@ -26,12 +39,14 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
     """
     data, _, training = result.arguments
     config = result.model.config
+    problem_type = result.data.problem_type
+    metrics = METRICS[problem_type]
     dataset_name = "the bundled demo reviews" if data.dataset == DEMO else Path(str(data.dataset)).name
     card_data = ModelCardData(
         library_name="transformers",
         pipeline_tag=TASK,
         tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
-        metrics=METRICS,
+        metrics=list(metrics.values()),
         model_name=Path(model_id).name,
         eval_results=[
             EvalResult(
@@ -39,11 +54,11 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
                 dataset_type=dataset_name,
                 dataset_name=dataset_name,
                 dataset_split=split,
-                metric_type=metric,
-                metric_value=round(figures[metric], 4),
+                metric_type=hub_name,
+                metric_value=float(_figure(metric, figures[metric])),
             )
             for split, figures in result.figures.items()
-            for metric in METRICS
+            for metric, hub_name in metrics.items()
         ],
     )
     return ModelCard.from_template(
@@ -52,12 +67,19 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         model_name=Path(model_id).name,
         model_id=model_id,
         size=f"{result.model.get_memory_footprint() / 1e6:.2g} MB",
+        problem_type=problem_type,
         labels=[_cell(label) for label in result.data.labels],
-        example=EXAMPLE,
+        thresholds=(
+            [f"{threshold:.4f}" for threshold in thresholds_of(config)] if problem_type == MULTI_LABEL else None
+        ),
+        target=f"mean {config.target_mean:.6g} and standard deviation {config.target_std:.6g}",
+        pairs=result.data.are_pairs,
+        example=json.dumps({"text": EXAMPLE, "text_pair": SECOND}) if result.data.are_pairs else json.dumps(EXAMPLE),
+        figures_say=FIGURES_SAY[problem_type],
         results={
             "columns": list(result.figures),
             "rows": [
-                [_cell(metric), *(f"{figures[metric]:.4f}" for figures in result.figures.values())]
+                [_cell(metric), *(_figure(metric, figures[metric]) for figures in result.figures.values())]
                 for metric in result.figures["validation"]
             ],
         },
@@ -92,6 +114,11 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
             )
         },
     )
+
+
+def _figure(name: str, value: float) -> str:
+    """A figure as the card shows it; errors are in the target's own units, which may be small."""
+    return f"{value:.6g}" if name in ("mse", "mae") else f"{value:.4f}"
 
 
 def _cell(text: str) -> str:

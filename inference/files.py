@@ -1,12 +1,11 @@
 """Texts in files: reading them row by row, and writing rows with their predictions. Any size, flat memory."""
 
 import csv
-import functools
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from transformers import PreTrainedConfig
 
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
 
 Row = dict[str, Any]
@@ -24,12 +25,31 @@ PARQUET_ROWS = 10_000
 """Rows in a group of a parquet file."""
 
 
-def read_rows(path: Path, text_column: str) -> Iterator[Row]:
+def predicted_columns(config: PreTrainedConfig) -> dict[str, pa.DataType]:
+    """The columns that a model's answers become: "prediction", and "score" except for regression; and their types."""
+    if config.problem_type == REGRESSION:
+        return {"prediction": pa.float64()}
+    if config.problem_type == MULTI_LABEL:
+        return {"prediction": pa.list_(pa.string()), "score": pa.list_(pa.float64())}
+    return {"prediction": pa.string(), "score": pa.float64()}
+
+
+def as_columns(answer: dict[str, Any], config: PreTrainedConfig) -> Row:
+    """An answer of `classify_texts` as those columns: a label, a list of labels, or a number."""
+    if config.problem_type == REGRESSION:
+        return {"prediction": answer["score"]}
+    if config.problem_type == MULTI_LABEL:
+        return {"prediction": answer["labels"], "score": answer["scores"]}
+    return {"prediction": answer["label"], "score": answer["score"]}
+
+
+def read_rows(path: Path, text_columns: Sequence[str], added: Iterable[str]) -> Iterator[Row]:
     """Read a file of texts.
 
     Args:
         path: A ``.txt`` file, one text a line; or ``.csv`` (with a header), ``.jsonl`` or ``.parquet``.
-        text_column: The column that must hold a text in every row. A ``.txt`` file has no other.
+        text_columns: The columns that must hold a text in every row. A ``.txt`` file has the first and no other.
+        added: The columns that the output adds, which must not be there yet.
 
     Yields:
         Each row with all its columns.
@@ -47,19 +67,18 @@ def read_rows(path: Path, text_column: str) -> Iterator[Row]:
         raise InputError(f"There is no file {path}.")
     try:
         ending = path.suffix.lower()
-        rows = _read_txt(path, text_column) if ending == ".txt" else readers[ending](path)
+        rows = _read_txt(path, text_columns[0]) if ending == ".txt" else readers[ending](path)
         number = 0
         for number, row in enumerate(rows, 1):
-            if text_column not in row:
-                raise InputError(
-                    f"{path}, row {number:,} has no column {text_column!r}; it has: {', '.join(row)}. "
-                    "Name the column of texts with --text_column."
-                )
-            if not isinstance(row[text_column], str):
-                raise InputError(
-                    f"{path}, row {number:,}: {text_column!r} holds {row[text_column]!r}, which is no text."
-                )
-            if taken := {"prediction", "score"} & set(row):
+            for column in text_columns:
+                if column not in row:
+                    raise InputError(
+                        f"{path}, row {number:,} has no column {column!r}; it has: {', '.join(row)}. "
+                        "Name the right one with --text_column or --text_pair_column."
+                    )
+                if not isinstance(row[column], str):
+                    raise InputError(f"{path}, row {number:,}: {column!r} holds {row[column]!r}, which is no text.")
+            if taken := set(added) & set(row):
                 raise InputError(
                     f"{path} has a column {sorted(taken)[0]!r}, which the output adds with the model's own values. "
                     "Rename yours."
@@ -72,15 +91,16 @@ def read_rows(path: Path, text_column: str) -> Iterator[Row]:
 
 
 @contextmanager
-def row_writer(path: Path, like: Path) -> Iterator[Callable[[Iterable[Row]], None]]:
+def row_writer(path: Path, like: Path) -> Iterator[Callable[[Iterable[Row], dict[str, pa.DataType]], None]]:
     """Write rows to a file, beside it first: the file appears, or is replaced, only when everything is written.
 
     Args:
-        path: Its ending says the format. A ``.txt`` file gets each row's ``prediction`` alone.
+        path: Its ending says the format. A ``.txt`` file gets each row's ``prediction`` alone. There and in ``.csv``,
+            a list becomes a JSON array.
         like: The file that the rows were read from. From parquet to parquet, columns keep their types.
 
     Yields:
-        A function that takes all the rows.
+        A function that takes all the rows, and the types of the columns that they have and the rows read hadn't.
 
     Raises:
         InputError: The ending is of no format that can be written, or there is no such folder.
@@ -91,15 +111,16 @@ def row_writer(path: Path, like: Path) -> Iterator[Callable[[Iterable[Row]], Non
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
     os.close(handle)
     beside = Path(name)
-    writers = {".txt": _write_txt, ".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
-    writer = writers[path.suffix.lower()]
-    if writer is _write_parquet and like.suffix.lower() == ".parquet" and like.is_file():
-        schema = (
-            pq.read_schema(like).append(pa.field("prediction", pa.string())).append(pa.field("score", pa.float64()))
-        )
-        writer = functools.partial(_write_parquet, schema=schema)
+    writers = {".txt": _write_txt, ".csv": _write_csv, ".jsonl": _write_jsonl}
+
+    def write(rows: Iterable[Row], added: dict[str, pa.DataType]) -> None:
+        if path.suffix.lower() == ".parquet":
+            _write_parquet(beside, rows, added, like)
+        else:
+            writers[path.suffix.lower()](beside, rows)
+
     try:
-        yield lambda rows: writer(beside, rows)
+        yield write
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -153,7 +174,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
 def _write_txt(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(f"{row['prediction']}\n")
+            file.write(f"{_as_cell(row['prediction'])}\n")
 
 
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
@@ -163,7 +184,12 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
             if writer is None:
                 writer = csv.DictWriter(file, fieldnames=list(row))
                 writer.writeheader()
-            writer.writerow(row)
+            writer.writerow({column: _as_cell(value) for column, value in row.items()})
+
+
+def _as_cell(value: Any) -> Any:
+    """A list as JSON, which a program can read again whatever stands in it."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list) else value
 
 
 def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
@@ -186,12 +212,19 @@ def _same_columns(rows: Iterable[Row]) -> Iterator[Row]:
         yield row
 
 
-def _write_parquet(path: Path, rows: Iterable[Row], schema: pa.Schema | None = None) -> None:
+def _write_parquet(path: Path, rows: Iterable[Row], added: dict[str, pa.DataType], like: Path) -> None:
     remaining = _same_columns(rows)
     writer: pq.ParquetWriter | None = None
     try:
         while group := list(islice(remaining, PARQUET_ROWS)):
-            table = pa.Table.from_pylist(group, schema=schema)
+            if like.suffix.lower() == ".parquet":
+                schema = pq.read_schema(like)
+                for name, kind in added.items():
+                    schema = schema.append(pa.field(name, kind))
+                table = pa.Table.from_pylist(group, schema=schema)
+            else:  # the rows tell, but empty lists alone don't tell what they are of
+                found = pa.Table.from_pylist(group)
+                table = found.cast(pa.schema([(one.name, added.get(one.name, one.type)) for one in found.schema]))
             writer = writer or pq.ParquetWriter(path, table.schema)
             if table.schema != writer.schema:
                 changed = next(new for new, old in zip(table.schema, writer.schema, strict=True) if new != old)

@@ -1,11 +1,15 @@
 """Loading a trained classifier from a folder or the Hub."""
 
+import logging
 from pathlib import Path
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 import glove_bilstm  # noqa: F401 - registers the model with the Auto classes
 from glove_bilstm.vectors.errors import InputError
+from glove_bilstm.vectors.special_tokens import SEP_TOKEN
+
+logger = logging.getLogger(__name__)
 
 
 def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -27,3 +31,17 @@ def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         raise InputError(
             f"There is no model to load at {model}: {(str(error) or repr(error)).splitlines()[0]}"
         ) from error
+
+
+def check_pairs(tokenizer: PreTrainedTokenizerBase, pairs: bool) -> None:
+    """Refuse pairs of texts for a model that reads single ones, and warn of the opposite.
+
+    Raises:
+        InputError: The tokenizer has no separator to put between two texts.
+    """
+    if pairs and tokenizer.sep_token is None:
+        raise InputError(
+            "The model was trained on single texts, not on pairs. Leave out --text_pair_column, or train with it."
+        )
+    if not pairs and tokenizer.sep_token == SEP_TOKEN:
+        logger.warning("The model was trained on pairs of texts; without --text_pair_column it reads one text alone.")

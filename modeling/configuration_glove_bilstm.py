@@ -25,6 +25,11 @@ class GloveBiLSTMConfig(PreTrainedConfig):
         freeze_embeddings: Whether the embedding is left as it is in training. Holds after saving and loading too.
         pad_token_id: The id of padding. Its embedding is zero and never trained.
         unk_token_id: The id of a word outside the vocabulary.
+        thresholds: Multi-label: the probability from which on each label applies, in the order of their ids. None: 0.5
+            for each. Logits don't depend on it; whoever turns them into labels does.
+        target_mean: Regression: the mean of the training targets. The loss is computed on standardised targets, so
+            that prices train as well as values from 0 to 1; the logits are in the targets' own units.
+        target_std: Regression: their standard deviation.
         word_vectors: Where the embedding came from: name, sha256, dim, rows, profile and coverage of the vectors.
         **kwargs: What every `PreTrainedConfig` takes, such as `num_labels`, `id2label`, `label2id` and `problem_type`.
     """
@@ -43,6 +48,9 @@ class GloveBiLSTMConfig(PreTrainedConfig):
     freeze_embeddings: bool = True
     pad_token_id: int = 0
     unk_token_id: int = 1
+    thresholds: list[float | int] | None = None
+    target_mean: float | int = 0.0
+    target_std: float | int = 1.0
     word_vectors: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -68,6 +76,25 @@ class GloveBiLSTMConfig(PreTrainedConfig):
         for name in ("embedding_dropout", "lstm_dropout", "classifier_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1; it is {getattr(self, name)}.")
+
+    def validate_thresholds(self) -> None:
+        """Refuse thresholds that aren't one probability a label. Run by `@strict` at construction and at loading."""
+        if self.thresholds is None:
+            return
+        if len(self.thresholds) != self.num_labels:
+            raise ValueError(
+                f"There are {len(self.thresholds)} thresholds for {self.num_labels} labels; give each one."
+            )
+        for threshold in self.thresholds:
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"A threshold must be between 0 and 1; one is {threshold}.")
+
+    def validate_target_scale(self) -> None:
+        """Refuse what targets can't be standardised with. Run by `@strict` at construction and at loading."""
+        if not abs(self.target_mean) < float("inf"):
+            raise ValueError(f"target_mean must be a finite number; it is {self.target_mean}.")
+        if not 0 < self.target_std < float("inf"):
+            raise ValueError(f"target_std must be a finite number above 0; it is {self.target_std}.")
 
 
 # Saving a model then copies this file beside its weights.

@@ -312,7 +312,8 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
             **kwargs: `return_dict=False` gives a tuple; anything else that other models take is ignored.
 
         Returns:
-            `logits` ``[B, C]``; with labels also `loss`, a mean over the batch; `hidden_states` where asked for.
+            `logits` ``[B, C]``, of a regressor in the targets' own units; with labels also `loss`, a mean over the
+            batch (of a regressor: of standardised targets); `hidden_states` where asked for.
         """
         mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)  # [B, T]
         outputs = self.glove_bilstm(
@@ -324,9 +325,14 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
         )
         pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, H]
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
+        mean, std = self.config.target_mean, self.config.target_std
+        regression = self.config.problem_type == "regression"
         loss = None
         if labels is not None:
-            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+            targets = (labels - mean) / std if regression else labels
+            loss = self.loss_function(labels=targets, pooled_logits=logits, config=self.config)
+        if regression:
+            logits = logits * std + mean
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 
 

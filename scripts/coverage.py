@@ -36,10 +36,10 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_coverage
     from glove_bilstm.tokenization.vocabulary import count_words
     from glove_bilstm.training.coverage import load_and_measure
-    from glove_bilstm.training.datasets import load_raw_splits
+    from glove_bilstm.training.splits import load_raw_splits
 
     texts = {
-        name: split.texts(options.text_column, empty_allowed=True)
+        name: split.texts(options.text_column, empty_allowed=True).to_pylist()
         for name, split in load_raw_splits(options.dataset).items()
     }
     first = next(iter(texts))

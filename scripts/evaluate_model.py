@@ -15,6 +15,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--split", default=None, help="default: test; or the only one there is")
     parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
     parser.add_argument("--label_column", default="label", help="default: label")
     parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
     parser.add_argument("--output", type=output_file, default=None, help="write the figures to this file, as JSON")
@@ -25,15 +26,18 @@ def run(argv: list[str]) -> None:
     """Predict the split's texts, compare with its labels, print the figures."""
     options = parse(argv)
 
+    from typing import Any
+
     from tqdm.auto import tqdm
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.hub.folder import write_json
     from glove_bilstm.inference.bulk import evaluate_texts
-    from glove_bilstm.inference.loading import load_classifier
+    from glove_bilstm.inference.loading import check_pairs, load_classifier
     from glove_bilstm.scripts.tables import metrics_table
-    from glove_bilstm.training.datasets import load_raw_splits
+    from glove_bilstm.training.labels import read_known_labels
     from glove_bilstm.training.metrics import label_names
+    from glove_bilstm.training.splits import load_raw_splits
     from glove_bilstm.vectors.errors import InputError
 
     disable_progress_bar()
@@ -44,15 +48,14 @@ def run(argv: list[str]) -> None:
             f"{options.dataset} has no split {name!r}; it has: {', '.join(splits)}. Name one with --split."
         )
     # A text without words has a prediction too, so here it may stand.
-    texts = splits[name].texts(options.text_column, empty_allowed=True)
-    labels = splits[name].labels(options.label_column)
+    texts: list[Any] = splits[name].texts(options.text_column, empty_allowed=True).to_pylist()
+    if options.text_pair_column is not None:
+        seconds = splits[name].texts(options.text_pair_column, empty_allowed=True).to_pylist()
+        texts = list(zip(texts, seconds, strict=True))
     model, tokenizer = load_classifier(options.model)
+    check_pairs(tokenizer, pairs=options.text_pair_column is not None)
     known = label_names(model.config)
-    for row, label in enumerate(labels):
-        if label not in known:
-            raise InputError(
-                f"{splits[name].at(row)}: the model doesn't know the label {label!r}; it knows: {', '.join(known)}."
-            )
+    labels = read_known_labels(splits[name], options.label_column, known, model.config.problem_type)
 
     figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
     metrics = {f"{name}_{metric}": value for metric, value in figures.items()}

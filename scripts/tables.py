@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glove_bilstm.vectors.alignment import Coverage
@@ -22,27 +22,44 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def metrics_table(figures: Mapping[str, Mapping[str, float]], labels: Sequence[str]) -> str:
-    """The figures of each split, then those of each of its classes.
+    """The figures of each split, then those of each of its classes; regression has none.
 
     Args:
-        figures: Split → the figures of `ClassificationMetrics`.
+        figures: Split → the figures of `measure`.
         labels: The classes' names.
     """
-    overall = [
-        [split, *(f"{values[name]:.4f}" for name in ("accuracy", "f1", "matthews_correlation"))]
-        for split, values in figures.items()
-    ]
+    kinds = set.intersection(*(set(values) for values in figures.values()))
+    if "mse" in kinds:
+        columns = {"mse": "MSE", "mae": "MAE", "r2": "R²", "pearson": "Pearson", "spearman": "Spearman"}
+    elif "matthews_correlation" in kinds:
+        columns = {"accuracy": "accuracy", "f1": "macro F1", "matthews_correlation": "Matthews"}
+    else:
+        columns = {"accuracy": "all labels right", "f1": "macro F1", "f1_micro": "micro F1"}
+    # Errors are in the target's own units, which may be small.
+    shapes = {name: ".6g" if name in ("mse", "mae") else ".4f" for name in columns}
+    rows = [[split, *(f"{values[name]:{shapes[name]}}" for name in columns)] for split, values in figures.items()]
+    overall = text_table(["split", *columns.values()], rows)
+    if "mse" in kinds:
+        return overall
     by_class = [
         [f"{split}: {label}", *(f"{values[f'{name}_{label}']:.4f}" for name in ("precision", "recall", "f1"))]
         for split, values in figures.items()
         for label in labels
     ]
-    return "\n\n".join(
-        [
-            text_table(["split", "accuracy", "macro F1", "Matthews"], overall),
-            text_table(["class", "precision", "recall", "F1"], by_class),
-        ]
-    )
+    return "\n\n".join([overall, text_table(["class", "precision", "recall", "F1"], by_class)])
+
+
+def answers_table(texts: Sequence[str], answers: Sequence[Mapping[str, Any]]) -> str:
+    """What `classify_texts` says of each text: its label and score, or, one under the other, the labels that apply."""
+    rows = []
+    for text, answer in zip(texts, answers, strict=True):
+        if "label" in answer:
+            found = [(answer["label"], answer["score"])]
+        else:
+            found = list(zip(answer["labels"], answer["scores"], strict=True))
+        cells = [[label, f"{score:.4f}"] for label, score in found] or [["none", ""]]
+        rows += [[text if position == 0 else "", *cell] for position, cell in enumerate(cells)]
+    return text_table(["text", "label", "score"], rows)
 
 
 def coverage_table(coverage: Mapping[str, Coverage]) -> str:

@@ -32,7 +32,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", help="Hub id, folder or file (csv, tsv, json, jsonl, parquet); default: demo")
     data.add_argument("--text_column", help="default: text")
+    data.add_argument("--text_pair_column", help="column of second texts, where each row has a pair; default: none")
     data.add_argument("--label_column", help="default: label")
+    data.add_argument(
+        "--problem_type",
+        choices=["single_label_classification", "multi_label_classification", "regression"],
+        help="default: the labels tell: lists are multi-label, numbers that aren't all whole are regression",
+    )
     data.add_argument("--validation_share", type=float, help="cut off train without a validation split; default: 0.1")
     data.add_argument("--max_length", type=int, help="cut TRAINING texts to this many words; default: not")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import TINY, write_jsonl
+from helpers import BAD, FILLERS, GOOD, TINY, write_jsonl
 
 from glove_bilstm.scripts.main import main
 
@@ -21,9 +21,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-GOOD = ["good", "great", "lovely", "superb", "fine"]
-BAD = ["bad", "awful", "dull", "poor", "weak"]
-FILLERS = ["the", "film", "plot", "was", "a", "really", "and", "it", "acting", ",", "."]
 WORDS = [*FILLERS, *GOOD, *BAD]
 
 

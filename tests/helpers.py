@@ -18,6 +18,10 @@ TINY = [
     "True",
 ]
 """Flags of `glove-bilstm train` with which it takes a second."""
+GOOD = ["good", "great", "lovely", "superb", "fine"]
+BAD = ["bad", "awful", "dull", "poor", "weak"]
+FILLERS = ["the", "film", "plot", "was", "a", "really", "and", "it", "acting", ",", "."]
+"""The words of the tiny data and vectors."""
 
 
 def write_jsonl(file: Path, rows: list[dict[str, Any]]) -> Path:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import TINY, write_jsonl
-from sklearn.metrics import f1_score
 
 EMOTIONS = ["joy", "anger", "fear"]
 
@@ -119,32 +118,6 @@ def test_a_rare_label_is_drawn_too(accuracy: ModuleType) -> None:
     rows += [{"text": f"rare {number}", "label": ["common", "rare"]} for number in range(10)]
     for seed in range(13):
         assert sum("rare" in row["label"] for row in accuracy.draw(rows, 40, seed)) == 2
-
-
-def test_thresholds_are_the_best_there_are(accuracy: ModuleType) -> None:
-    import accuracy_baselines
-
-    generator = np.random.default_rng(0)
-    scores = generator.random((31, 13)).round(1)  # with many ties
-    labels = (generator.random((31, 13)) < scores * 0.7).astype(int)
-    labels[:, 5] = 0
-    thresholds = accuracy_baselines.tune_thresholds(scores, labels)
-    assert thresholds[5] == 0.5
-    for column in set(range(13)) - {5}:
-        distinct = np.unique([0, *scores[:, column]])
-        cuts = (distinct[1:] + distinct[:-1]) / 2
-        at = {cut: f1_score(labels[:, column], scores[:, column] >= cut) for cut in cuts}
-        best = [cut for cut, f1 in at.items() if f1 == max(at.values())]
-        assert f1_score(labels[:, column], scores[:, column] >= thresholds[column]) == max(at.values())
-        assert thresholds[column] == pytest.approx(min(best, key=lambda cut: abs(cut - 0.5)))
-
-
-def test_of_equally_good_thresholds_the_nearest_to_one_half_is_taken(accuracy: ModuleType) -> None:
-    import accuracy_baselines
-
-    scores, labels = np.array([0.9, 0.8, 0.4, 0.3, 0.2]), np.array([1, 0, 0, 1, 0])
-    # One text is as good as four: 2 · 1 / (1 + 2) = 2 · 2 / (4 + 2).
-    assert accuracy_baselines.tune_thresholds(scores[:, None], labels[:, None]) == pytest.approx(0.25)
 
 
 @pytest.mark.slow

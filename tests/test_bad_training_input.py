@@ -12,6 +12,9 @@ class TestBadTrainingInput:
     """Each is a sentence that names the file, the row and the remedy; the status isn't 0, and nothing is left."""
 
     GOOD = [{"text": f"good {n}", "label": n % 2} for n in range(20)]
+    LISTS = [{"text": f"good {n}", "label": ["a"] * (n % 2)} for n in range(20)]
+    NUMBERS = [{"text": f"good {n}", "label": n / 2} for n in range(20)]
+    SINGLE = ["--problem_type", "single_label_classification"]
 
     @pytest.mark.parametrize(
         ("rows", "flags", "message"),
@@ -23,8 +26,45 @@ class TestBadTrainingInput:
             ([*GOOD, {"text": None, "label": 1}], [], "train.jsonl, row 21: 'text' is empty"),
             ([*GOOD, {"text": 5, "label": 1}], [], "train.jsonl, row 21: 'text' holds 5, a int and not a text"),
             ([*GOOD, {"text": "x", "label": None}], [], "train.jsonl, row 21: 'label' holds None"),
-            ([*GOOD, {"text": "x", "label": 0.5}], [], "train.jsonl, row 21: 'label' holds 0.5"),
-            ([{"text": "x", "label": ["a", "b"]}] * 9, [], "row 1: 'label' holds ['a', 'b'], which isn't one class"),
+            ([*GOOD, {"text": "x", "label": 0.5}], SINGLE, "train.jsonl, row 21: 'label' holds 0.5"),
+            (
+                [{"text": "x", "label": ["a", "b"]}] * 9,
+                SINGLE,
+                "row 1: 'label' holds ['a', 'b'], which isn't one",
+            ),
+            ([*GOOD, {"text": "x", "label": ["a"]}], [], "train.jsonl, row 21: 'label' holds ['a'], which isn't one"),
+            (
+                [*LISTS, {"text": "x", "label": None}],
+                [],
+                "row 21: 'label' holds None, which isn't a list",
+            ),
+            ([*LISTS, {"text": "x", "label": ["a", ""]}], [], "row 21: 'label' holds ['a', ''], which isn't a list"),
+            ([*LISTS, {"text": "x", "label": [["a"]]}], [], "row 21: 'label' holds [['a']], which isn't a list"),
+            (GOOD, ["--problem_type", "multi_label_classification"], "row 1: 'label' holds 0, which isn't a list"),
+            ([{"text": "x", "label": []}] * 20, [], "not one list in column 'label' names a label"),
+            (
+                [*NUMBERS, {"text": "x", "label": None}],
+                [],
+                "train.jsonl, row 21: 'label' holds None, which is no",
+            ),
+            (
+                [*NUMBERS, {"text": "x", "label": 1e39}],
+                [],
+                "row 21: 'label' holds 1e+39, which is no finite",
+            ),
+            ([*NUMBERS, {"text": "x", "label": float("nan")}], [], "row 21: 'label' holds nan, which is no finite"),
+            (
+                [{"text": "x", "label": 0.5}] * 20,
+                [],
+                "every value in column 'label' is 0.5. There is nothing",
+            ),
+            (
+                [{"text": "x", "label": "a"}] * 20,
+                ["--problem_type", "regression"],
+                "row 1: 'label' holds 'a', which is no",
+            ),
+            (GOOD, ["--text_pair_column", "b"], "has no column 'b'; it has: text, label. Name the right one"),
+            (GOOD, ["--text_pair_column", "text", "--max_length", "2"], "--max_length must be at least 3; it is 2"),
             ([{"text": f"t{n}", "label": "a"} for n in range(20)], [], "every label in column 'label' is 'a'"),
             (GOOD[:3], [], "10% of 3 training rows can't be held out"),
         ],

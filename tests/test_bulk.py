@@ -27,7 +27,7 @@ class TestBulk:
 
     @pytest.mark.parametrize(
         ("problem_type", "num_labels"),
-        [("single_label_classification", 3), ("multi_label_classification", 3), ("regression", 1), (None, 1)],
+        [("single_label_classification", 3), ("regression", 1), (None, 1)],
     )
     def test_scores_are_those_of_the_pipeline(self, problem_type: Any, num_labels: int, model: Path) -> None:
         _, tokenizer = load_classifier(str(model))

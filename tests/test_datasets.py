@@ -1,20 +1,25 @@
 """What loading makes of data sets as they come."""
 
+import csv
 import logging
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 from helpers import write_jsonl
 
-from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts, load_raw_splits
+from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
+from glove_bilstm.training.labels import guess_problem_type
+from glove_bilstm.training.splits import load_raw_splits
 from glove_bilstm.vectors.errors import InputError
 
 
-def load(dataset: Path, share: float = 0.25, seed: int = 0) -> LabelledTexts:
-    return load_labelled_texts(dataset, "text", "label", share, seed)
+def load(dataset: Path, share: float = 0.25, seed: int = 0, **options: Any) -> LabelledTexts:
+    return load_labelled_texts(dataset, "text", "label", share, seed, **options)
 
 
 def rows(*labels: object) -> list[dict[str, object]]:
@@ -118,3 +123,141 @@ def test_several_files_of_one_split(tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": ["x"], "label": ["a"]}), tmp_path / f"train-0000{part}-of-00002.parquet")
     (split,) = load_raw_splits(tmp_path).values()
     assert len(split.rows) == 2 and split.file is None and split.at(1) == "split 'train', row 2"
+
+
+def labels_of(data: LabelledTexts) -> dict[str, Any]:
+    """Text → label, of all splits."""
+    return {text: label for split in data.splits.values() for text, label in zip(*split[:].values(), strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("values", "problem_type"),
+    [
+        ([["a"], [], ["b", "a"], ["a, b"]], "multi_label_classification"),
+        ([[1], [], [2], []], "multi_label_classification"),
+        ([[1], ["a"], [], []], "multi_label_classification"),
+        ([0.5, 1.0, 2, 3], "regression"),
+        ([1.0, 2.0, 1.0, 2.0], "single_label_classification"),
+        ([1.0, 2.0, None, 2.0], "single_label_classification"),
+        ([1, 2, 1, 2], "single_label_classification"),
+        (["0.5", "1.5", "0.5", "1.5"], "single_label_classification"),  # written as names, unlike in csv
+        (["a", "b", "a", "b"], "single_label_classification"),
+    ],
+)
+def test_the_labels_tell_the_task(values: list, problem_type: str, tmp_path: Path) -> None:
+    (split,) = load_raw_splits(write_jsonl(tmp_path / "mine.jsonl", rows(*values))).values()
+    assert guess_problem_type(split, "label") == problem_type
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem_type", "labels"),
+    [
+        (["1", "2.0", "0.25", "-1e3"], "regression", [1.0, 2.0, 0.25, -1000.0]),
+        (["1", "2.0", "", "3"], "single_label_classification", None),
+        (["0.5", "a", "0.5", "a"], "single_label_classification", [0, 1, 0, 1]),
+        (["3", "2", "3", "2"], "single_label_classification", [1, 0, 1, 0]),
+        (['["a"]', "[]", '["b", "a"]', '[" a"]'], "multi_label_classification", [[1, 0], [0, 0], [1, 1], [1, 0]]),
+    ],
+)
+def test_in_csv_the_cells_tell(
+    cells: list[str], problem_type: str, labels: list | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (tmp_path / "train.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "label"], *([f"t{n}", cell] for n, cell in enumerate(cells * 2))])
+    (split,) = load_raw_splits(tmp_path).values()
+    assert guess_problem_type(split, "label") == problem_type
+    if labels is not None:
+        with caplog.at_level(logging.INFO, "glove_bilstm"):
+            found = labels_of(load(tmp_path))
+        assert [found[f"t{n}"] for n in range(len(cells))] == labels
+        told = f"{problem_type} (--problem_type tells otherwise)" in caplog.text
+        assert told == (problem_type != "single_label_classification")
+
+
+def test_told_the_task_the_labels_are_read_so(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "mine.jsonl", rows(*[1, 2, 5] * 4))
+    data = load(file, problem_type="regression")
+    assert data.problem_type == "regression" and data.labels == ["label"]
+    assert labels_of(data)["t2"] == 5.0 and data.splits["train"].features["label"] == Value("float64")
+    (tmp_path / "mine.csv").write_text("text,label\n" + "".join(f"t{n},{n}\n" for n in range(8)))
+    assert labels_of(load(tmp_path / "mine.csv", problem_type="regression"))["t7"] == 7.0
+
+
+@pytest.mark.parametrize("kind", ["names", "ints", "mixed", "class labels"])
+def test_lists_of_labels_become_vectors(kind: str, tmp_path: Path) -> None:
+    lists: list[list[Any]] = [["b"], [], ["a, b", "b"], ["b", "b"]] * 3
+    names = ["a, b", "b"]
+    if kind == "class labels":
+        names = ["never", "b", "a, b"]
+        features = Features({"text": Value("string"), "label": List(ClassLabel(names=names))})
+        Dataset.from_list(rows(*lists), features=features).to_parquet(tmp_path / "mine.parquet")
+    else:
+        if kind == "ints":
+            lists, names = [[{"b": 10, "a, b": 9}[label] for label in one] for one in lists], ["9", "10"]
+        elif kind == "mixed":
+            lists, names = [[{"b": 10, "a, b": "x"}[label] for label in one] for one in lists], ["10", "x"]
+        write_jsonl(tmp_path / "mine.jsonl", rows(*lists))
+    data = load(next(tmp_path.iterdir()))
+    assert data.problem_type == "multi_label_classification" and data.labels == names
+    found = labels_of(data)
+    b, a_b = {"names": (1, 0), "ints": (1, 0), "mixed": (0, 1), "class labels": (1, 2)}[kind]
+    for text, labels in (("t0", {b}), ("t1", set()), ("t2", {a_b, b}), ("t3", {b})):
+        assert found[text] == [float(position in labels) for position in range(len(names))], text
+
+
+def test_a_label_in_a_list_that_training_does_not_have(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", rows(*[["a"], ["b"]] * 9))
+    write_jsonl(tmp_path / "test.jsonl", rows(["a"], [], ["b", "meh", "a"]))
+    with pytest.raises(InputError, match=r"test\.jsonl, row 3: the label 'meh' doesn't occur in the training split"):
+        load(tmp_path)
+
+
+def test_a_test_split_of_empty_lists_is_unlabelled(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", rows(*[["a"], ["b"]] * 9))
+    write_jsonl(tmp_path / "test.jsonl", rows([], []))
+    assert set(load(tmp_path).splits) == {"train", "validation"}
+
+
+def test_multi_label_validation_has_its_share_of_rare_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lists = [["often", *(["rare"] if number % 10 == 0 else [])] for number in range(80)] + [[]] * 20
+    file = write_jsonl(tmp_path / "mine.jsonl", rows(*lists))
+    with caplog.at_level(logging.INFO, "glove_bilstm"):
+        data = load(file, share=0.25)
+    assert data.labels == ["often", "rare"] and "(by the rarest label of each, seed 0)" in caplog.text
+    for seed in range(5):  # not by chance
+        vectors = np.array(load(file, seed=seed).splits["validation"]["label"][:])
+        assert vectors.sum(axis=0).tolist() == [20, 2] and (~vectors.any(axis=1)).sum() == 5
+    assert labels_of(load(file)) == labels_of(load(file, seed=1))
+    assert data.splits["validation"]["text"][:] == load(file).splits["validation"]["text"][:]
+    assert data.splits["validation"]["text"][:] != load(file, seed=1).splits["validation"]["text"][:]
+
+
+def test_regression_validation_is_cut_at_random(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = write_jsonl(tmp_path / "mine.jsonl", rows(*(number / 2 for number in range(51))))
+    with caplog.at_level(logging.INFO, "glove_bilstm"):
+        cut = load(file).splits["validation"]["text"][:]
+    assert len(cut) == 13 and cut == load(file).splits["validation"]["text"][:]
+    assert cut != load(file, seed=1).splits["validation"]["text"][:] and "(at random, seed 0)" in caplog.text
+
+
+def test_many_labels_of_few_rows(tmp_path: Path) -> None:
+    lists = [[f"label {n % 25}", f"label {(n + 3) % 25}"] for n in range(50)]
+    data = load(write_jsonl(tmp_path / "mine.jsonl", rows(*lists)), share=0.1)
+    assert len(data.labels) == 25 and len(data.splits["validation"]) == 5
+    one_large = ["large"] * 10 + [f"class {n}" for n in range(40)]
+    data = load(write_jsonl(tmp_path / "other.jsonl", rows(*one_large)), share=0.1)
+    assert len(data.splits["validation"]) == 5  # and not the one row that its class's share would be
+
+
+def test_pairs(tmp_path: Path) -> None:
+    write_jsonl(
+        tmp_path / "mine.jsonl", [{**row, "b": None if n == 3 else f"b{n}"} for n, row in enumerate(rows(*"xy" * 9))]
+    )
+    data = load(tmp_path / "mine.jsonl", text_pair_column="b")
+    train = data.splits["train"]
+    assert data.are_pairs and train.column_names == ["text", "text_pair", "label"]
+    assert data.texts("train") == [*train["text"], *train["text_pair"]]
+    pairs = {row["text"]: row["text_pair"] for split in data.splits.values() for row in split}
+    assert pairs["t3"] == "" and pairs["t4"] == "b4"
+    with pytest.raises(InputError, match="has no column 'c'; it has: text, label, b"):
+        load(tmp_path / "mine.jsonl", text_pair_column="c")

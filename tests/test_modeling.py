@@ -188,6 +188,26 @@ class TestLosses:
         assert torch.allclose(outputs.loss, nn.functional.mse_loss(outputs.logits, torch.ones(BATCH, 3)))
 
 
+class TestTargetScale:
+    def test_logits_are_in_the_units_of_the_target_and_the_loss_is_not(self) -> None:
+        options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"}
+        plain, scaled = make_model(**options), make_model(**options, target_mean=50.0, target_std=7)
+        ids, mask = make_batch()
+        targets = torch.linspace(30, 70, BATCH)
+        expected = plain(ids, mask, labels=(targets - 50) / 7)
+        outputs = scaled(ids, mask, labels=targets)
+        assert torch.allclose(outputs.logits, expected.logits * 7 + 50) and outputs.logits.shape == (BATCH, 1)
+        assert torch.allclose(outputs.loss, expected.loss)
+        outputs.loss.backward()
+        expected.loss.backward()
+        assert torch.allclose(scaled.classifier.weight.grad, plain.classifier.weight.grad)
+
+    def test_classifiers_have_none(self) -> None:
+        ids, mask = make_batch()
+        plain, scaled = make_model(), make_model(target_mean=50.0, target_std=7)
+        assert torch.equal(plain(ids, mask).logits, scaled(ids, mask).logits)
+
+
 class TestInitialWeights:
     def test_every_weight(self) -> None:
         model = make_model(hidden_size=64, embedding_dim=32, pooling="attention")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -98,6 +98,24 @@ class TestRun:
             train(tmp_path, dataset_folder, vectors_file, metric_for_best_model="nonsense")
         result = train(tmp_path, dataset_folder, vectors_file, metric_for_best_model="loss")
         assert result.arguments[2].greater_is_better is False
+        assert train(tmp_path, dataset_folder, vectors_file).arguments[2].metric_for_best_model == "accuracy"
+
+    @pytest.mark.parametrize(
+        ("labels", "metric", "wrong"), [([["a"], []], "f1", "matthews_correlation"), ([0.5, 1.5], "r2", "accuracy")]
+    )
+    def test_the_best_model_of_other_tasks(
+        self, labels: list, metric: str, wrong: str, tmp_path: Path, vectors_file: Path, make_rows: Callable
+    ) -> None:
+        rows = [{**row, "label": labels[row["label"] == "pos"]} for row in make_rows(60, 1)]
+        data = write_jsonl(tmp_path / "mine.jsonl", rows)
+        result = train(tmp_path / "out", data, vectors_file)
+        assert result.arguments[2].metric_for_best_model == metric and result.arguments[2].greater_is_better
+        with pytest.raises(ValueError, match=f"no metric '{wrong}' .* there are: loss, .*{metric}"):
+            train(tmp_path / "out", data, vectors_file, metric_for_best_model=wrong)
+        if metric == "r2":
+            result = train(tmp_path / "out", data, vectors_file, metric_for_best_model="eval_mae")
+            assert result.arguments[2].greater_is_better is False
+            assert "eval_r2" in train(tmp_path / "out", data, vectors_file, eval_strategy="no").metrics
 
     def test_a_class_may_have_any_name(self, tmp_path: Path, vectors_file: Path, make_rows: Callable) -> None:
         names = {"pos": "steps_per_second", "neg": "a|b\nruntime"}
@@ -113,6 +131,8 @@ class TestRun:
         for wrong in ({"validation_share": 1.0}, {"validation_share": -0.5}, {"max_length": 0}):
             with pytest.raises(ValueError, match="must"):
                 DataArguments(**wrong)
+        with pytest.raises(ValueError, match="--problem_type ranking is none of single_label_classification, multi"):
+            DataArguments(problem_type=cast(Any, "ranking"))
         for wrong in ({"min_frequency": 0}, {"max_vocabulary": -3}, {"extra_words": -1}):
             with pytest.raises(ValueError, match="must be at least"):
                 ModelArguments(**wrong)

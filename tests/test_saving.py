@@ -21,6 +21,11 @@ class TestConfig:
             ({"embedding_dropout": 1.5}, "embedding_dropout must be between 0 and 1"),
             ({"pooling": "first"}, "pooling"),
             ({"vocab_size": "many"}, "vocab_size"),
+            ({"thresholds": [0.1]}, "There are 1 thresholds for 2 labels"),
+            ({"thresholds": [0.1, 1.5]}, "A threshold must be between 0 and 1; one is 1.5"),
+            ({"thresholds": [0.1, float("nan")]}, "A threshold must be between 0 and 1; one is nan"),
+            ({"target_std": 0}, "target_std must be a finite number above 0; it is 0"),
+            ({"target_mean": float("inf")}, "target_mean must be a finite number; it is inf"),
         ],
     )
     def test_nonsense_is_refused(self, changes: dict[str, Any], message: str) -> None:
@@ -34,11 +39,15 @@ class TestConfig:
             id2label={0: "no", 1: "yes"},
             label2id={"no": 0, "yes": 1},
             word_vectors={"name": "glove.6B.50d", "dim": 50},
+            thresholds=[1 / 3, 0.1 + 0.2],
+            target_mean=1e6 / 7,
+            target_std=2**0.5,
         )
         config.save_pretrained(tmp_path)
         loaded = AutoConfig.from_pretrained(tmp_path)
         assert type(loaded) is GloveBiLSTMConfig
         assert loaded.to_diff_dict() == config.to_diff_dict()
+        assert loaded.thresholds == [1 / 3, 0.1 + 0.2] and (loaded.target_mean, loaded.target_std) == (1e6 / 7, 2**0.5)
         assert set(loaded.auto_map) == {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
 
 

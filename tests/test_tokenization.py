@@ -1,6 +1,8 @@
+import json
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from glove_bilstm import WordVectors, build_tokenizer, build_vocabulary
+from glove_bilstm import WordVectors, build_tokenizer, build_vocabulary, embedding_matrix
 from glove_bilstm.tokenization.profiles import find_profile
 from glove_bilstm.tokenization.vocabulary import count_words
+from glove_bilstm.tokenization.word_level import without_empty_seconds
+from glove_bilstm.vectors.alignment import measure_coverage
 
 
 def split(text: str) -> list[str]:
@@ -130,3 +134,45 @@ class TestTokenizer:
         # and once more, saved by the class that it was loaded as
         loaded.save_pretrained(tmp_path / "again")
         assert AutoTokenizer.from_pretrained(tmp_path / "again")(text) == tokenizer(text)
+
+
+class TestPairs:
+    def test_the_separator_has_its_row_and_its_place(self, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(["<sep>", "a", "b"])
+        assert tokenizer.get_vocab() == {"<pad>": 0, "<unk>": 1, "<sep>": 2, "a": 3, "b": 4}
+        assert tokenizer.get_vocab() == build_tokenizer(["<pad>", "<unk>", "<sep>", "a", "b"]).get_vocab()
+        tokenizer.save_pretrained(tmp_path)
+        for one in (tokenizer, AutoTokenizer.from_pretrained(tmp_path)):
+            assert one.sep_token_id == 2
+            assert one("a b", "b")["input_ids"] == [3, 4, 2, 4]
+            assert one(["a", "b"], ["b", ""])["input_ids"] == [[3, 2, 4], [4, 2]]
+            assert one("a b")["input_ids"] == [3, 4]
+            assert set(one("a", "b")) == {"input_ids", "attention_mask"}
+        saved = json.loads((tmp_path / "tokenizer_config.json").read_text())
+        assert saved["tokenizer_class"] == "PreTrainedTokenizerFast"
+
+    def test_without_it_nothing_changes(self) -> None:
+        tokenizer = build_tokenizer(["a", "b"])
+        assert tokenizer.sep_token is None and tokenizer("a", "b")["input_ids"] == [2, 3]
+
+    def test_an_empty_second_text_is_none(self) -> None:
+        tokenizer = build_tokenizer(["<sep>", "a", "b"])
+        texts: list = [("a", "b"), ("a", ""), ("", "b"), "a"]
+        together = tokenizer(without_empty_seconds(texts))["input_ids"]
+        assert together == [[3, 2, 4], [3], [2, 4], [3]]
+        assert together[:3] == [tokenizer(*pair)["input_ids"] for pair in texts[:3]]
+
+    @pytest.mark.parametrize("oov", ["normal", "zeros", "mean"])
+    def test_the_row_of_the_separator_is_that_of_a_word_without_vector(self, oov: Any) -> None:
+        # Even where the vectors have such a word, and one that it might be taken for.
+        vectors = WordVectors(["a", "b", "sep", "<sep>"], np.arange(12, dtype="f4").reshape(4, 3))
+        vocabulary = ["<sep>", "b", "okapi", "a"]
+        for same in (vocabulary, ["<pad>", "<unk>", *vocabulary], build_tokenizer(vocabulary).get_vocab()):
+            matrix, coverage = embedding_matrix(same, vectors, oov)
+            assert matrix.shape == (6, 3) and not matrix[0].any()
+            assert matrix[3].tolist() == [3, 4, 5] and matrix[5].tolist() == [0, 1, 2]
+            assert (coverage.types_found, coverage.types_total, coverage.missing) == (2, 3, [("okapi", 0)])
+            assert np.array_equal(matrix[2], matrix[4]) == (oov != "normal")
+            if oov == "zeros":
+                assert not matrix[2].any()
+        assert measure_coverage(vocabulary, vectors).types_total == 3

@@ -1,5 +1,6 @@
 """The Trainer's own behaviour, and a plain Trainer on the model."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,32 @@ class TestTrainer:
         assert trainer.model.get_input_embeddings().weight.requires_grad
         assert any(isinstance(one, BriefProgressCallback) for one in trainer.callback_handler.callbacks)
         assert "epoch 1: training loss 0." in "".join(capsys.readouterr())
+
+    @pytest.mark.parametrize(
+        ("problem_type", "metric", "labels"),
+        [
+            (None, "accuracy", lambda n: n % 2),
+            ("multi_label_classification", "f1", lambda n: [n % 2, 1.0]),
+            ("regression", "r2", lambda n: [n / 2, 1.0]),
+        ],
+    )
+    def test_the_task_decides_what_is_measured(
+        self, problem_type: Any, metric: str, labels: Callable, tmp_path: Path, classifier: tuple[Any, Any]
+    ) -> None:
+        config = GloveBiLSTMConfig(vocab_size=9, embedding_dim=5, hidden_size=3, problem_type=problem_type)
+        arguments = GloveBiLSTMTrainingArguments(output_dir=str(tmp_path), num_train_epochs=1, use_cpu=True)
+        assert arguments.metric_for_best_model is None
+        rows = [{**row, "labels": labels(number)} for number, row in enumerate(self.ROWS)]
+        trainer = GloveBiLSTMTrainer(
+            model_init=lambda: GloveBiLSTMForSequenceClassification(config),
+            args=arguments,
+            train_dataset=rows,
+            eval_dataset=rows,
+            processing_class=classifier[1],
+        )
+        trainer.train()
+        assert arguments.metric_for_best_model == metric and arguments.greater_is_better
+        assert trainer.state.best_metric == pytest.approx(trainer.evaluate()[f"eval_{metric}"])
 
     def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):

@@ -1,13 +1,15 @@
 """The word-level tokenizer: one id a word, in the order of the vocabulary."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+from tokenizers.processors import TemplateProcessing
 from transformers import TokenizersBackend
 
 from glove_bilstm.tokenization.profiles import find_profile
-from glove_bilstm.vectors.special_tokens import PAD_TOKEN, UNK_TOKEN, in_id_order
+from glove_bilstm.vectors.special_tokens import PAD_TOKEN, SEP_TOKEN, UNK_TOKEN, in_id_order
 
 
 class PreTrainedTokenizerFast(TokenizersBackend):
@@ -26,6 +28,8 @@ def build_tokenizer(vocabulary: Iterable[str] | Mapping[str, int], profile: str 
 
     Args:
         vocabulary: Ordered words, with or without the two special tokens in front. ``<pad>`` is 0 and ``<unk>`` 1.
+            With ``<sep>`` among them, which then is 2, the tokenizer is one for pairs: it puts ``<sep>`` between the
+            two texts, and leaves a single text as it is.
         profile: How text is normalised and split; the same as the vocabulary was counted with.
 
     Raises:
@@ -36,11 +40,26 @@ def build_tokenizer(vocabulary: Iterable[str] | Mapping[str, int], profile: str 
     backend = Tokenizer(WordLevel(ids, unk_token=UNK_TOKEN))
     backend.normalizer = chosen.make_normalizer()
     backend.pre_tokenizer = chosen.make_pre_tokenizer()
+    separator: dict[str, Any] = {}
+    if SEP_TOKEN in ids:
+        separator = {"sep_token": SEP_TOKEN}
+        backend.post_processor = TemplateProcessing(
+            single="$A", pair=f"$A {SEP_TOKEN} $B", special_tokens=[(SEP_TOKEN, ids[SEP_TOKEN])]
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=PAD_TOKEN,
         unk_token=UNK_TOKEN,
+        **separator,
         padding_side="right",
         model_input_names=["input_ids", "attention_mask"],
         clean_up_tokenization_spaces=False,
     )
+
+
+def without_empty_seconds(texts: Iterable[str | tuple[str, str]]) -> list[str | tuple[str, str]]:
+    """Texts and pairs for a tokenizer to take together, in which a pair with an empty second text is a single one.
+
+    Given one pair at a time, as `pipeline` gives them, transformers' tokenizers take it so.
+    """
+    return [text[0] if isinstance(text, tuple) and not text[1] else text for text in texts]

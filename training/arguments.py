@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 from transformers.training_args import OptimizerNames
 
 from glove_bilstm.tokenization.choice import AUTO
+from glove_bilstm.training.tasks import BEST_METRIC, PROBLEM_TYPES, SINGLE_LABEL, ProblemType, is_better_when_greater
 from glove_bilstm.vectors.alignment import OutOfVocabulary
 from glove_bilstm.vectors.sources import DEMO
 
@@ -35,27 +36,35 @@ class DataArguments:
     Attributes:
         dataset: A Hub id, a folder or a file that `datasets.load_dataset` reads, or "demo".
         text_column: The column of texts.
-        label_column: The column of labels: strings, ints or a `ClassLabel`.
+        text_pair_column: The column of second texts, where each row has a pair of texts. None: it has one text.
+        label_column: The column of labels: strings, ints or a `ClassLabel`; lists of them for multi-label
+            classification; numbers for regression.
+        problem_type: The task. None: the column of labels tells; see `guess_problem_type`.
         validation_share: Share of the training split that is cut off, by class, where there is no validation split.
-        max_length: Cut TRAINING texts to this many words, which saves time on long ones. None: they are read whole, as
-            all texts are outside training.
+        max_length: Cut TRAINING texts to this many words, which saves time on long ones; of a pair, counted with the
+            separator, the longer text is cut first. None: they are read whole, as all texts are outside training.
     """
 
     dataset: str | Path = DEMO
     text_column: str = "text"
+    text_pair_column: str | None = None
     label_column: str = "label"
+    problem_type: ProblemType | None = None
     validation_share: float = 0.1
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the ranges.
+        """Check the choices and ranges.
 
         Raises:
-            ValueError: A value is outside its range.
+            ValueError: A value is none of its choices, or outside its range.
         """
+        if self.problem_type not in (None, *PROBLEM_TYPES):
+            raise ValueError(f"--problem_type {self.problem_type} is none of {', '.join(PROBLEM_TYPES)}.")
         if not 0 < self.validation_share < 1:
             raise ValueError(f"--validation_share must lie between 0 and 1; it is {self.validation_share}.")
-        _at_least(1, max_length=self.max_length)
+        # Of a pair at least a word of each text, and the separator.
+        _at_least(1 if self.text_pair_column is None else 3, max_length=self.max_length)
 
 
 @dataclass
@@ -160,7 +169,9 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     # Batches of ids are small; and without an accelerator torch warns.
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin batches in memory."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint's weights."})
-    metric_for_best_model: str | None = field(default="accuracy", metadata={"help": "What 'best' means."})
+    metric_for_best_model: str | None = field(
+        default=None, metadata={"help": "What 'best' means; default: accuracy, f1 (multi-label) or r2 (regression)."}
+    )
 
     def __post_init__(self) -> None:
         """Settle what depends on `eval_strategy`, and check what this class adds.
@@ -178,7 +189,12 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             self.ddp_find_unused_parameters = False
         if not torch.accelerator.is_available():
             self.use_cpu = True  # unless it is said, processes started by torchrun would each train alone
+        metric, greater = self.metric_for_best_model, self.greater_is_better
         super().__post_init__()
+        # Transformers puts the loss where no metric is named, and knows of no other that had better be small.
+        self.metric_for_best_model, self.greater_is_better = metric, greater
+        if metric is not None:
+            self.settle_metric(None)
         choices = ("random", "sequential", "group_by_length", "batch_rebalance")
         if self.train_sampling_strategy not in choices:
             raise ValueError(
@@ -196,6 +212,17 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         if self.embedding_learning_rate is not None:
             return self.embedding_learning_rate
         return self.learning_rate * (SECOND_STAGE_RATE if self.embedding_strategy == "two_stage" else 1.0)
+
+    def settle_metric(self, problem_type: ProblemType | None) -> None:
+        """Choose what 'best' means for a task, as far as nobody said it.
+
+        Args:
+            problem_type: The task; None counts as single-label classification.
+        """
+        if self.metric_for_best_model is None:
+            self.metric_for_best_model = BEST_METRIC[problem_type or SINGLE_LABEL]
+        if self.greater_is_better is None:
+            self.greater_is_better = is_better_when_greater(self.metric_for_best_model)
 
     def _check_strategy(self) -> None:
         """Refuse options that contradict the strategy, and values outside their range."""

@@ -9,9 +9,8 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 from glove_bilstm.vectors.errors import InputError
-
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class TaskLoss:
                 f"label_smoothing {self.label_smoothing} and focal_gamma {self.focal_gamma} work against each other: "
                 "one makes sure answers cost more, the other less. Set one of them to 0."
             )
-        if self.problem_type == "regression" and (
+        if self.problem_type == REGRESSION and (
             self.class_weights is not None or self.label_smoothing or self.focal_gamma
         ):
             raise InputError(
@@ -81,9 +80,9 @@ class TaskLoss:
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The loss of each item: ``[B]``, or ``[B, C]`` where the labels are; for regression the squared error."""
-        if self.problem_type == "single_label_classification":
+        if self.problem_type == SINGLE_LABEL:
             return F.cross_entropy(logits, labels, weights, reduction="none", label_smoothing=self.label_smoothing)
-        if self.problem_type == "multi_label_classification":
+        if self.problem_type == MULTI_LABEL:
             smoothed = labels.to(logits) * (1 - self.label_smoothing) + self.label_smoothing / 2  # [B, C]
             return F.binary_cross_entropy_with_logits(logits, smoothed, reduction="none", pos_weight=weights)
         return F.mse_loss(logits.view_as(labels), labels.to(logits), reduction="none")
@@ -154,9 +153,9 @@ def make_class_weights(
     Raises:
         InputError: A class is named that there isn't, or the problem is regression.
     """
-    if problem_type == "regression":
+    if problem_type == REGRESSION:
         raise InputError("Class weights are for classes, and regression has none. Leave them out.")
-    single = problem_type == "single_label_classification"
+    single = problem_type == SINGLE_LABEL
     rows = (torch.bincount(labels, minlength=len(names)) if single else labels.sum(dim=0)).double()  # [C]
     if isinstance(given, str):
         others = len(labels) / (rows > 0).sum().double() if single else len(labels) - rows

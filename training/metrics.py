@@ -1,4 +1,4 @@
-"""Metrics of a classifier, as an `evaluate` metric that needs no network."""
+"""The figures of each task, computed offline, and the thresholds of multi-label classification."""
 
 import warnings
 from typing import Any, cast
@@ -6,8 +6,19 @@ from typing import Any, cast
 import datasets
 import evaluate
 import numpy as np
-from sklearn.metrics import accuracy_score, matthews_corrcoef, precision_recall_fscore_support
+from scipy.special import expit
+from scipy.stats import rankdata
+from sklearn.metrics import (
+    accuracy_score,
+    matthews_corrcoef,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_recall_fscore_support,
+    r2_score,
+)
 from transformers import EvalPrediction, PreTrainedConfig
+
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 
 
 class ClassificationMetrics(evaluate.Metric):
@@ -46,11 +57,15 @@ class ClassificationMetrics(evaluate.Metric):
             # With one class alone the coefficient is 0 by definition; scikit-learn warns of its confusion matrix.
             warnings.filterwarnings("ignore", "A single label was found", UserWarning)
             figures["matthews_correlation"] = float(matthews_corrcoef(references, predictions))
-        for position, label in enumerate(self.labels):
-            figures[f"precision_{label}"] = float(precision[position])
-            figures[f"recall_{label}"] = float(recall[position])
-            figures[f"f1_{label}"] = float(f1[position])
-        return figures
+        return figures | _by_label(self.labels, precision, recall, f1)
+
+
+def _by_label(labels: list[str], precision: np.ndarray, recall: np.ndarray, f1: np.ndarray) -> dict[str, float]:
+    return {
+        f"{name}_{label}": float(values[position])
+        for position, label in enumerate(labels)
+        for name, values in (("precision", precision), ("recall", recall), ("f1", f1))
+    }
 
 
 def label_names(config: PreTrainedConfig) -> list[str]:
@@ -59,7 +74,112 @@ def label_names(config: PreTrainedConfig) -> list[str]:
     return [names[position] for position in range(len(names))]
 
 
-def compute_metrics(labels: list[str], prediction: EvalPrediction) -> dict[str, float]:
-    """The metrics of a Trainer's evaluation: logits ``[N, C]`` against class ids ``[N]``."""
-    predictions = np.asarray(prediction.predictions).argmax(axis=-1)
-    return ClassificationMetrics(labels).compute(predictions=predictions, references=prediction.label_ids)
+def thresholds_of(config: PreTrainedConfig) -> np.ndarray:
+    """The probability from which on each label of a multi-label classifier applies, ``[C]``."""
+    # Other models' configurations have no such field.
+    thresholds = getattr(config, "thresholds", None)
+    return np.full(len(label_names(config)), 0.5) if thresholds is None else np.array(thresholds, dtype=np.float64)
+
+
+def measure(
+    config: PreTrainedConfig, logits: np.ndarray, references: np.ndarray, thresholds: np.ndarray | None = None
+) -> dict[str, float]:
+    """The figures of a model's task.
+
+    Args:
+        config: The model's configuration: `problem_type` (None counts as single-label classification) and labels.
+        logits: The model's answers, ``[N, C]``.
+        references: What is right: class ids ``[N]``, 0s and 1s ``[N, C]``, or values ``[N]`` (several of a
+            text, ``[N, C]``, are measured together).
+        thresholds: Of multi-label classification, ``[C]``. None: those of the configuration.
+
+    Returns:
+        Single-label: those of `ClassificationMetrics`. Multi-label: those of `multi_label_figures`. Regression: those
+        of `regression_figures`.
+    """
+    if config.problem_type == REGRESSION:
+        return regression_figures(logits.reshape(-1), references.reshape(-1))
+    if config.problem_type == MULTI_LABEL:
+        thresholds = thresholds_of(config) if thresholds is None else thresholds
+        return multi_label_figures(label_names(config), expit(logits) >= thresholds, references)
+    return ClassificationMetrics(label_names(config)).compute(
+        predictions=logits.argmax(axis=-1), references=references
+    )
+
+
+def multi_label_figures(labels: list[str], predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
+    """Accuracy (all labels of a text right), macro and micro F1, and precision, recall and F1 of every label.
+
+    Args:
+        labels: The labels' names, in the order of the columns.
+        predictions: Which labels were predicted, ``[N, C]``.
+        references: Which are right, ``[N, C]``.
+    """
+    references = references.astype(bool)  # [N, C]
+    hits, predicted, right = (which.sum(axis=0) for which in (predictions & references, predictions, references))
+    # Like a class, a label that never occurs and is never predicted counts as 0.
+    f1 = 2 * hits / np.maximum(predicted + right, 1)  # [C]
+    figures = {
+        "accuracy": float((predictions == references).all(axis=1).mean()),
+        "f1": float(f1.mean()),
+        "f1_micro": float(2 * hits.sum() / max(predicted.sum() + right.sum(), 1)),
+    }
+    of_labels = _by_label(labels, hits / np.maximum(predicted, 1), hits / np.maximum(right, 1), f1)
+    return figures | of_labels | figures  # micro F1 keeps its name where a label is called "micro"
+
+
+def regression_figures(predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
+    """Mean squared and mean absolute error, R², and Pearson's and Spearman's correlation; ``[N]`` and ``[N]``.
+
+    Where predictions or references are all the same, the correlations are 0.
+    """
+    predictions, references = predictions.astype(np.float64), references.astype(np.float64)
+    return {
+        "mse": float(mean_squared_error(references, predictions)),
+        "mae": float(mean_absolute_error(references, predictions)),
+        "r2": float(r2_score(references, predictions)) if len(references) > 1 else 0.0,
+        "pearson": _correlation(predictions, references),
+        "spearman": _correlation(rankdata(predictions), rankdata(references)),
+    }
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    return 0.0 if np.ptp(one) == 0 or np.ptp(other) == 0 else float(np.corrcoef(one, other)[0, 1])
+
+
+def tune_thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """For each label the threshold with the highest F1; of several equally good ones that nearest 0.5.
+
+    Every cut halfway between two neighbouring probabilities is tried. A label that no text has keeps 0.5.
+
+    Args:
+        logits: A multi-label classifier's answers, ``[N, C]``.
+        references: Which labels are right, as 0s and 1s, ``[N, C]``.
+
+    Returns:
+        Thresholds ``[C]``, from 0 to 1.
+    """
+    scores = expit(logits.astype(np.float64))  # [N, C]
+    order = np.argsort(-scores, axis=0, kind="stable")
+    scores = np.take_along_axis(scores, order, axis=0)
+    hits = np.take_along_axis(references, order, axis=0).cumsum(axis=0, dtype=np.int64)  # among the first n texts
+    predicted = np.arange(1, len(scores) + 1)[:, None]
+    f1 = 2 * hits / (predicted + hits[-1])  # [N, C]
+    next_lower = np.vstack([scores[1:], np.zeros_like(scores[:1])])
+    cuts = (scores + next_lower) / 2  # [N, C]
+    f1[:-1][scores[:-1] == scores[1:]] = -1.0  # no threshold parts equals
+    distance = np.where(f1 == f1.max(axis=0), np.abs(cuts - 0.5), np.inf)
+    best = np.take_along_axis(cuts, distance.argmin(axis=0)[None], axis=0)[0]  # [C]
+    return np.where(hits[-1] > 0, best, 0.5)
+
+
+def compute_metrics(config: PreTrainedConfig, prediction: EvalPrediction) -> dict[str, float]:
+    """The figures of a Trainer's evaluation: `measure`, of logits ``[N, C]``.
+
+    While a multi-label classifier has no thresholds yet, which is so until training is over, its figures are those of
+    the thresholds that are the best for this very evaluation.
+    """
+    logits, references = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    if config.problem_type == MULTI_LABEL and config.thresholds is None:
+        return measure(config, logits, references, tune_thresholds(logits, references))
+    return measure(config, logits, references)

@@ -18,17 +18,19 @@ from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_coverage
 from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
-from glove_bilstm.tokenization.word_level import build_tokenizer
+from glove_bilstm.tokenization.word_level import build_tokenizer, without_empty_seconds
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
 from glove_bilstm.training.coverage import load_and_measure
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
-from glove_bilstm.training.metrics import ClassificationMetrics
+from glove_bilstm.training.metrics import measure, tune_thresholds
 from glove_bilstm.training.strategies import describe_strategy
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_checkpoints, find_last_checkpoint, is_complete
 from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
 from glove_bilstm.vectors.drift import Drift, measure_drift
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import find_source
+from glove_bilstm.vectors.special_tokens import SEP_TOKEN
 from glove_bilstm.vectors.word_vectors import load_vectors
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class TrainingResult:
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
-        """Split → its loss and the figures of `ClassificationMetrics`, without the Trainer's prefixes and timings."""
+        """Split → its loss and the figures of `measure`, without the Trainer's prefixes and timings."""
         return {
             split: {
                 name.removeprefix(prefix): value
@@ -105,9 +107,18 @@ def train_classifier(
         data_arguments.label_column,
         data_arguments.validation_share,
         training_arguments.seed,
+        data_arguments.problem_type,
+        data_arguments.text_pair_column,
     )
     sizes = " · ".join(f"{name} {len(split):,}" for name, split in data.splits.items())
-    logger.info(f"Data set {data.name}: {sizes}; labels: {', '.join(data.labels)}")
+    target_mean, target_std = 0.0, 1.0
+    if data.problem_type == REGRESSION:
+        targets = np.array(data.splits["train"]["label"][:])
+        target_mean, target_std = float(targets.mean()), float(targets.std())
+        shown = f"target: {data.labels[0]}, mean {target_mean:.6g}, standard deviation {target_std:.6g}"
+    else:
+        shown = f"labels: {', '.join(data.labels)}"
+    logger.info(f"Data set {data.name}: {sizes}; {shown}")
 
     tokenizer, matrix, coverage, provenance = _vocabulary_and_vectors(data, model_arguments, training_arguments.seed)
     try:
@@ -122,7 +133,9 @@ def train_classifier(
             classifier_dropout=model_arguments.classifier_dropout,
             id2label=dict(enumerate(data.labels)),
             label2id={label: position for position, label in enumerate(data.labels)},
-            problem_type="single_label_classification",
+            problem_type=data.problem_type,
+            target_mean=target_mean,
+            target_std=target_std,
             freeze_embeddings=training_arguments.embedding_strategy == "frozen",
             word_vectors=provenance,
         )
@@ -134,8 +147,10 @@ def train_classifier(
     model = GloveBiLSTMForSequenceClassification(config)
     model.set_word_vectors(matrix)
 
+    training_arguments.settle_metric(data.problem_type)
     metric = str(training_arguments.metric_for_best_model).removeprefix("eval_")
-    known = ["loss", *ClassificationMetrics(data.labels).compute(predictions=[0], references=[0])]
+    references = np.zeros((1, len(data.labels)) if data.problem_type == MULTI_LABEL else 1, dtype=np.int64)
+    known = ["loss", *measure(config, np.zeros((1, len(data.labels))), references)]
     if metric not in known:
         raise InputError(f"There is no metric {metric!r} for --metric_for_best_model; there are: {', '.join(known)}.")
 
@@ -146,12 +161,13 @@ def train_classifier(
     longest = max(len(ids) for ids in encoded["train"]["input_ids"])
     if longest > LONG_TEXT:
         logger.info(f"The longest training text has {longest:,} words, which is slow; --max_length cuts such texts.")
+    # The order of rows makes no difference to a metric, and batches of one length are faster.
+    validation = _by_length(encoded["validation"])
     trainer = GloveBiLSTMTrainer(
         model=model,
         args=training_arguments,
         train_dataset=encoded["train"],
-        # The order of rows makes no difference to a metric, and batches of one length are faster.
-        eval_dataset=_by_length(encoded["validation"]),
+        eval_dataset=validation,
         processing_class=tokenizer,
     )
     trained = model.num_parameters(only_trainable=True)
@@ -165,6 +181,9 @@ def train_classifier(
         for old in find_checkpoints(output_dir):
             shutil.rmtree(old)
     metrics = _train(trainer, checkpoint, output_dir)
+    if data.problem_type == MULTI_LABEL:
+        answers = trainer.predict(validation)
+        config.thresholds = tune_thresholds(np.asarray(answers.predictions), np.asarray(answers.label_ids)).tolist()
     metrics |= trainer.evaluate()
     if "test" in encoded:
         metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
@@ -275,9 +294,9 @@ def _vocabulary_and_vectors(
     use_cache = not arguments.no_cache
     profile, reason = arguments.profile, "as told"
     if profile == AUTO:
-        profile, reason = choose_profile(data.splits["train"]["text"], arguments.vectors, use_cache)
+        profile, reason = choose_profile(data.texts("train"), arguments.vectors, use_cache)
     logger.info(f"Text is split by the profile {profile}: {reason}")
-    counts = {name: count_words(split["text"], profile) for name, split in data.splits.items()}
+    counts = {name: count_words(data.texts(name), profile) for name in data.splits}
     number = arguments.extra_words
     vocabulary = build_vocabulary(
         counts["train"],
@@ -290,12 +309,12 @@ def _vocabulary_and_vectors(
     # The other splits' words are read only to say how well they are covered.
     vectors, coverage = load_and_measure(counts, arguments.vectors, profile, use_cache, also=vocabulary)
     logger.info(f"Vectors {vectors.report}")
+    if data.are_pairs:
+        vocabulary = [SEP_TOKEN, *vocabulary]
     matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
     for name, measured in coverage.items():
         logger.info(f"Coverage of {name}: {measured}")
-    warning = warn_of_low_coverage(
-        data.splits["train"]["text"], arguments.vectors, profile, coverage["train"], use_cache
-    )
+    warning = warn_of_low_coverage(data.texts("train"), arguments.vectors, profile, coverage["train"], use_cache)
     if warning is not None:
         logger.warning(warning)
     tokenizer = build_tokenizer(vocabulary, profile)
@@ -313,15 +332,19 @@ def _vocabulary_and_vectors(
 
 def _encode(split: Dataset, tokenizer: TokenizersBackend, max_length: int | None) -> Dataset:
     """Texts → token ids; columns "input_ids" and "label". Padding is left to the batches."""
+    columns = [column for column in split.column_names if column != "label"]
 
     def encode(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        texts: list[Any] = batch["text"]
+        if "text_pair" in columns:
+            texts = without_empty_seconds(zip(texts, batch["text_pair"], strict=True))
         encoded = tokenizer(
-            batch["text"], truncation=max_length is not None, max_length=max_length, return_attention_mask=False
+            texts, truncation=max_length is not None, max_length=max_length, return_attention_mask=False
         )
         return {"input_ids": encoded["input_ids"]}
 
     # Not cached on disk: it takes seconds, and the tokenizer is this run's own.
-    return split.map(encode, batched=True, remove_columns=["text"], keep_in_memory=True, desc="Tokenizing")
+    return split.map(encode, batched=True, remove_columns=columns, keep_in_memory=True, desc="Tokenizing")
 
 
 def _by_length(encoded: Dataset) -> Dataset:

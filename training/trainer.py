@@ -14,6 +14,7 @@ from transformers import Trainer
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import seed_worker
 
+from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
@@ -22,6 +23,7 @@ from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
 from glove_bilstm.training.sampling import LengthGroupedBatches
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
+from glove_bilstm.training.tasks import REGRESSION
 from glove_bilstm.vectors.errors import InputError
 
 CHECKPOINT_COMPLETE = "trainer_state.json"
@@ -46,17 +48,23 @@ class GloveBiLSTMTrainer(Trainer):
         if model.config.problem_type is not None and self.compute_loss_func is None:
             # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
             # the same however the step is divided.
-            self.compute_loss_func = functools.partial(_step_loss, self._make_loss(model.config))
+            self.compute_loss_func = functools.partial(_step_loss, model.config, self._make_loss(model.config))
             self.label_smoother = None  # ours smooths
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
             self.add_callback(self.strategy)
-        if self.compute_metrics is None and model.config.problem_type in (None, "single_label_classification"):
-            self.compute_metrics = functools.partial(compute_metrics, label_names(model.config))
+        if self.compute_metrics is None:
+            self.compute_metrics = functools.partial(compute_metrics, model.config)
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience and self.args.load_best_model_at_end:
             self.add_callback(SecondStageEarlyStopping(self.args.early_stopping_patience, self.strategy))
+
+    def _validate_args(self) -> None:
+        # Here the model is known, and nothing has asked for the metric yet.
+        if isinstance(self.args, GloveBiLSTMTrainingArguments):
+            self.args.settle_metric(cast(Any, self.model).config.problem_type)
+        super()._validate_args()
 
     def call_model_init(self, trial: Any = None) -> GloveBiLSTMForSequenceClassification:
         """Make the model anew, where `model_init` was given."""
@@ -205,8 +213,13 @@ class GloveBiLSTMTrainer(Trainer):
         )
 
 
-def _step_loss(loss: TaskLoss, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-    return loss(outputs["logits"], labels, num_items_in_batch)
+def _step_loss(
+    config: GloveBiLSTMConfig, loss: TaskLoss, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None
+) -> torch.Tensor:
+    logits = outputs["logits"]
+    if config.problem_type == REGRESSION:
+        logits, labels = ((values - config.target_mean) / config.target_std for values in (logits, labels))
+    return loss(logits, labels, num_items_in_batch)
 
 
 def find_checkpoints(output_dir: Path) -> list[Path]:

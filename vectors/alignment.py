@@ -12,7 +12,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from glove_bilstm.vectors.errors import InputError
-from glove_bilstm.vectors.special_tokens import PAD_ID, SPECIAL_TOKENS, UNK_ID, in_id_order
+from glove_bilstm.vectors.special_tokens import NO_WORDS, PAD_ID, UNK_ID, in_id_order
 
 if TYPE_CHECKING:
     from glove_bilstm.vectors.word_vectors import WordVectors
@@ -120,7 +120,7 @@ def measure_coverage(words: Iterable[str], vectors: WordVectors, counts: Mapping
         vectors: The vectors; only those that are loaded count.
         counts: Occurrences of each word, for the figures by token. None: types only.
     """
-    types = [word for word in words if word not in SPECIAL_TOKENS]
+    types = [word for word in words if word not in NO_WORDS]
     return _coverage(types, [found and found[0] for found in map(vectors.find, types)], vectors, counts)
 
 
@@ -156,11 +156,11 @@ def embedding_matrix(
     """Make the weights of an `nn.Embedding` from word vectors.
 
     Row 0 (padding) is zero. Row 1 (the unknown word) is the mean of the vectors found. A word with a vector has
-    exactly that vector. A word without one gets what `oov` says.
+    exactly that vector. A word without one, and `<sep>` where the vocabulary has it, gets what `oov` says.
 
     Args:
-        vocabulary: Words in the order of their ids, with or without the two special tokens in front, or a tokenizer's
-            ``get_vocab()``.
+        vocabulary: Words in the order of their ids, with or without the special tokens in front (`<sep>` only if it's
+            there), or a tokenizer's ``get_vocab()``.
         vectors: Where the rows come from.
         oov: The row of an out-of-vocabulary word: "normal", drawn from a normal distribution with the mean and the
             standard deviation of the vectors found, dimension by dimension; "zeros"; or "mean", their mean.
@@ -175,7 +175,7 @@ def embedding_matrix(
         InputError: Not one word has a vector.
     """
     tokens = in_id_order(vocabulary)
-    words = tokens[len(SPECIAL_TOKENS) :]
+    words = [token for token in tokens if token not in NO_WORDS]
     rows = [vectors.find(word) for word in words]
     coverage = _coverage(words, [row and row[0] for row in rows], vectors, counts)
     if coverage.types_found == 0:
@@ -186,7 +186,7 @@ def embedding_matrix(
 
     matrix = np.zeros((len(tokens), vectors.dim), dtype=np.float32)  # [V, dim]
     found = np.zeros(len(tokens), dtype=bool)
-    for position, row in enumerate(rows, len(SPECIAL_TOKENS)):
+    for position, row in enumerate(rows, len(tokens) - len(words)):
         if row is not None:
             matrix[position] = row[1]
             found[position] = True

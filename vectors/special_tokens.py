@@ -1,4 +1,4 @@
-"""The two tokens that every vocabulary begins with, named once."""
+"""The tokens that a vocabulary begins with, named once."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,10 +7,16 @@ UNK_TOKEN = "<unk>"
 SPECIAL_TOKENS = (PAD_TOKEN, UNK_TOKEN)
 """In the order of their ids: padding is 0, the unknown word 1."""
 PAD_ID, UNK_ID = range(len(SPECIAL_TOKENS))
+SEP_TOKEN = "<sep>"
+"""Stands between the two texts of a pair. Only a vocabulary for pairs has it, as id 2."""
+NO_WORDS = (*SPECIAL_TOKENS, SEP_TOKEN)
+"""Tokens that no vectors are looked up for."""
 
 
 def in_id_order(vocabulary: Iterable[str] | Mapping[str, int]) -> list[str]:
     """All tokens of a vocabulary in the order of their ids: the special tokens, then the words.
+
+    `<sep>` is among the special tokens if it is in the vocabulary.
 
     Args:
         vocabulary: Ordered words, with or without the special tokens, or a tokenizer's ``get_vocab()`` (word → id).
@@ -18,9 +24,9 @@ def in_id_order(vocabulary: Iterable[str] | Mapping[str, int]) -> list[str]:
     Raises:
         ValueError: A word occurs twice.
     """
-    ordered = sorted(vocabulary, key=vocabulary.__getitem__) if isinstance(vocabulary, Mapping) else vocabulary
-    words = [word for word in ordered if word not in SPECIAL_TOKENS]
+    ordered = sorted(vocabulary, key=vocabulary.__getitem__) if isinstance(vocabulary, Mapping) else list(vocabulary)
+    words = [word for word in ordered if word not in NO_WORDS]
     if len(set(words)) != len(words):
         repeated = next(word for position, word in enumerate(words) if word in words[:position])
         raise ValueError(f"The vocabulary holds {repeated!r} twice; each word has one id.")
-    return [*SPECIAL_TOKENS, *words]
+    return [*SPECIAL_TOKENS, *([SEP_TOKEN] if SEP_TOKEN in ordered else []), *words]
