@@ -88,6 +88,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--gradual", action="store_true", help="two_stage: unfreeze from the top down, the embedding last"
     )
+    training.add_argument(
+        "--ema_decay", type=float, help="keep a moving average of the weights; 0.999 is usual; default: 0, not"
+    )
     training.add_argument("--class_weights", metavar="WEIGHTS", help="'balanced', 'name=weight,…' or a JSON object")
     training.add_argument(
         "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"

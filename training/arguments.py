@@ -133,6 +133,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         unfreeze_warmup_steps: Over how many steps the learning rate rises anew in the second stage; below 1: over
             which share of that stage.
         gradual: Begin the second stage with the head; the LSTM's layers follow from the top down, then the embedding.
+        ema_decay: Evaluate and keep an exponential moving average of the weights; see `AveragedAdamW`. 0.999 is usual;
+            0: not.
         class_weights: "balanced", or weights by name ("spam=3,ham=1", or a JSON object); see `make_class_weights`.
         focal_gamma: γ of the focal loss, by which what is learned already counts less; see `TaskLoss`. 0: not.
         early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
@@ -151,6 +153,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     unfreeze_at: str | None = field(default=None, metadata={"help": "Where the second stage begins."})
     unfreeze_warmup_steps: float = field(default=0.0, metadata={"help": "Warm-up of the second stage."})
     gradual: bool = field(default=False, metadata={"help": "Unfreeze from the top down, the embedding last."})
+    ema_decay: float = field(default=0.0, metadata={"help": "Decay of the moving average of the weights; 0: none."})
     class_weights: str | None = field(default=None, metadata={"help": "'balanced', or weights by name."})
     focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
     early_stopping_patience: int = field(
@@ -246,11 +249,19 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             raise ValueError(f"embedding_learning_rate must be a number above 0; it is {self.embedding_rate}.")
         if self.unfreeze_at is not None:
             parse_unfreeze_at(self.unfreeze_at)
-        if self.sparse_embedding_updates and self.optim not in ("adamw_torch", "adamw_torch_fused"):
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be at least 0 and below 1; it is {self.ema_decay}.")
+        if self.sparse_embedding_updates and self.ema_decay:
             raise ValueError(
-                "sparse_embedding_updates is made for the optimizer adamw_torch; optim is "
-                f"{OptimizerNames(self.optim).value}. Leave out one of the two."
+                "sparse_embedding_updates leaves alone the rows whose words aren't in the batch, and ema_decay "
+                "averages every row at every step. Leave out one of the two."
             )
+        for name in ("sparse_embedding_updates", "ema_decay"):
+            if getattr(self, name) and self.optim not in ("adamw_torch", "adamw_torch_fused"):
+                raise ValueError(
+                    f"{name} is made for the optimizer adamw_torch; optim is {OptimizerNames(self.optim).value}. "
+                    "Leave out one of the two."
+                )
 
 
 def parse_unfreeze_at(text: str) -> tuple[float, str]:

@@ -17,6 +17,7 @@ from transformers.trainer_utils import seed_worker
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
+from glove_bilstm.training.averaging import AveragedAdamW, AveragingCallback
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
 from glove_bilstm.training.metrics import compute_metrics, label_names
 from glove_bilstm.training.progress import BriefProgressCallback
@@ -50,6 +51,8 @@ class GloveBiLSTMTrainer(Trainer):
             # the same however the step is divided.
             self.compute_loss_func = functools.partial(_step_loss, model.config, self._make_loss(model.config))
             self.label_smoother = None  # ours smooths
+        if self.args.ema_decay:
+            self.add_callback(AveragingCallback)
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
             self.add_callback(self.strategy)
@@ -143,26 +146,25 @@ class GloveBiLSTMTrainer(Trainer):
         (A group that came later would be unknown to the schedule; a parameter that needed no gradient when the
         optimizer was made would never be trained.)
         """
-        if self.optimizer is not None or self.strategy is None:
+        if self.optimizer is not None:
             return super().create_optimizer(model)
-        if self.args.sparse_embedding_updates:
+        if self.args.sparse_embedding_updates or self.args.ema_decay:
+            _, options = self.get_optimizer_cls_and_kwargs(self.args)
             self.optimizer_cls_and_kwargs = (
-                RowwiseAdamW,
-                self.get_optimizer_cls_and_kwargs(self.args)[1],
+                (AveragedAdamW, options | {"ema_decay": self.args.ema_decay})
+                if self.args.ema_decay
+                else (RowwiseAdamW, options)
             )
+        if self.strategy is None:
+            return super().create_optimizer(model)
         embedding = self.strategy.embedding
         embedding.requires_grad_(False)  # so that it isn't in the others' groups
         optimizer = super().create_optimizer(model)
         embedding.requires_grad_(True)
+        # In two stages the schedule lowers every rate when the second one begins.
+        rate = self.args.embedding_rate if self.args.embedding_strategy == "finetune" else self.args.learning_rate
         optimizer.add_param_group(
-            {
-                "params": [embedding],
-                # In two stages the schedule lowers every rate when the second one begins.
-                "lr": self.args.embedding_rate
-                if self.args.embedding_strategy == "finetune"
-                else self.args.learning_rate,
-                "weight_decay": self.args.embedding_weight_decay,
-            }
+            {"params": [embedding], "lr": rate, "weight_decay": self.args.embedding_weight_decay}
         )
         return optimizer
 
