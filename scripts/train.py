@@ -95,6 +95,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"
     )
+    training.add_argument("--min_steps", type=int, help="more epochs where there are fewer steps; default: 0")
     training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 4")
     return parser.parse_known_args(argv)
 
@@ -127,9 +128,10 @@ def run(argv: list[str]) -> None:
     names = {field.name for field in fields(GloveBiLSTMTrainingArguments)} - {
         "debug"
     }  # which means something else there
-    told = recipe.training_for({name: value for name, value in given.items() if name in names})
-    # What transformers' own flags say comes last, and so counts.
-    others = [part for name, value in told.items() for part in (f"--{name}", str(value))] + others
+    ours = [(name, given[name]) for name in names & given.keys()]
+    flags = {flag[2:].partition("=")[0] for flag in others if flag.startswith("--")}
+    told = [*recipe.training_for(dict(ours) | dict.fromkeys(flags)).items(), *ours]
+    others = [part for name, value in told for part in (f"--{name}", str(value))] + others
     parser = HfArgumentParser(
         cast(Any, GloveBiLSTMTrainingArguments),
         prog="glove-bilstm train",

@@ -133,6 +133,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         unfreeze_warmup_steps: Over how many steps the learning rate rises anew in the second stage; below 1: over
             which share of that stage.
         gradual: Begin the second stage with the head; the LSTM's layers follow from the top down, then the embedding.
+        min_steps: Train for more epochs than `num_train_epochs` where these make fewer optimizer steps than this, as
+            they do with few texts.
         ema_decay: Evaluate and keep an exponential moving average of the weights; see `AveragedAdamW`. 0.999 is usual;
             0: not.
         class_weights: "balanced", or weights by name ("spam=3,ham=1", or a JSON object); see `make_class_weights`.
@@ -153,6 +155,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     unfreeze_at: str | None = field(default=None, metadata={"help": "Where the second stage begins."})
     unfreeze_warmup_steps: float = field(default=0.0, metadata={"help": "Warm-up of the second stage."})
     gradual: bool = field(default=False, metadata={"help": "Unfreeze from the top down, the embedding last."})
+    min_steps: int = field(default=0, metadata={"help": "Train for more epochs where they make fewer steps."})
     ema_decay: float = field(default=0.0, metadata={"help": "Decay of the moving average of the weights; 0: none."})
     class_weights: str | None = field(default=None, metadata={"help": "'balanced', or weights by name."})
     focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
@@ -215,6 +218,14 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         if self.embedding_learning_rate is not None:
             return self.embedding_learning_rate
         return self.learning_rate * (SECOND_STAGE_RATE if self.embedding_strategy == "two_stage" else 1.0)
+
+    def settle_epochs(self, num_texts: int) -> None:
+        """Raise the number of epochs to what `min_steps` asks for."""
+        if self.max_steps <= 0:
+            step_size = self.train_batch_size * self.gradient_accumulation_steps * self.world_size
+            self.num_train_epochs = max(
+                self.num_train_epochs, math.ceil(self.min_steps / math.ceil(num_texts / step_size))
+            )
 
     def settle_metric(self, problem_type: ProblemType | None) -> None:
         """Choose what 'best' means for a task, as far as nobody said it.

@@ -20,10 +20,15 @@ class Recipe:
     training: dict[str, Any] = field(default_factory=dict)
 
     def training_for(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Its training options beside those that are given; another strategy leaves those of its own strategy out."""
+        """Its training options, as far as those that are given leave them any meaning.
+
+        Another strategy leaves out those of the recipe's own; a number of epochs or steps, the least number of steps.
+        """
         strategy = given.get("embedding_strategy", self.training.get("embedding_strategy"))
-        idle = set(STRATEGY_OPTIONS["two_stage"]) - set(STRATEGY_OPTIONS.get(strategy, ()))
-        return {name: value for name, value in self.training.items() if name not in idle} | dict(given)
+        idle = {*given, *set(STRATEGY_OPTIONS["two_stage"]).difference(STRATEGY_OPTIONS.get(strategy, ()))}
+        if not given.keys().isdisjoint(("num_train_epochs", "max_steps")):
+            idle.add("min_steps")
+        return {name: value for name, value in self.training.items() if name not in idle}
 
 
 RECIPES = {
@@ -42,6 +47,8 @@ RECIPES = {
             "embedding_strategy": "two_stage",
             "embedding_learning_rate": 3e-4,
             "num_train_epochs": 4,
+            "min_steps": 1500,
+            "early_stopping_patience": 0,
             "per_device_train_batch_size": 64,
         },
     ),

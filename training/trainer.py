@@ -45,6 +45,8 @@ class GloveBiLSTMTrainer(Trainer):
         super().__init__(*args, **kwargs)
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
+        if self.args.min_steps:
+            self.args.settle_epochs(len(cast(Any, self.train_dataset)))
         model = self._apply_strategy(self.model)
         if model.config.problem_type is not None and self.compute_loss_func is None:
             # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is

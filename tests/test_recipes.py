@@ -1,0 +1,63 @@
+"""Named settings, and what of them remains beside what is given."""
+
+from pathlib import Path
+
+import pytest
+from test_strategies import make_trainer
+
+from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments, ModelArguments
+from glove_bilstm.training.recipes import RECIPES, Recipe
+
+RECIPE = Recipe(
+    training={
+        "embedding_strategy": "two_stage",
+        "embedding_learning_rate": 1e-4,
+        "unfreeze_at": "0.3",
+        "min_steps": 99,
+        "num_train_epochs": 4,
+        "seed": 3,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({}, set()),
+        ({"seed": 7}, {"seed"}),
+        ({"embedding_strategy": "frozen"}, {"embedding_strategy", "embedding_learning_rate", "unfreeze_at"}),
+        ({"embedding_strategy": "finetune"}, {"embedding_strategy", "unfreeze_at"}),
+        ({"embedding_strategy": "two_stage"}, {"embedding_strategy"}),
+        ({"embedding_strategy": "bogus"}, {"embedding_strategy", "embedding_learning_rate", "unfreeze_at"}),
+        ({"num_train_epochs": 2}, {"num_train_epochs", "min_steps"}),
+        ({"max_steps": 2}, {"min_steps"}),
+    ],
+)
+def test_what_is_given_counts(given: dict, left_out: set[str]) -> None:
+    assert RECIPE.training.keys() - RECIPE.training_for(given).keys() == left_out
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_taken(name: str, tmp_path: Path) -> None:
+    ModelArguments(**RECIPES[name].model)
+    for strategy in (None, "frozen", "finetune", "two_stage"):
+        given = {} if strategy is None else {"embedding_strategy": strategy}
+        GloveBiLSTMTrainingArguments(output_dir=str(tmp_path), **given, **RECIPES[name].training_for(given))
+
+
+def test_the_classic_recipe_is_the_default_of_the_classes() -> None:
+    assert RECIPES["classic"] == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        ({"min_steps": 0}, 3),
+        ({"min_steps": 12}, 3),  # 47 rows make four steps of 13
+        ({"min_steps": 13}, 4),
+        ({"min_steps": 13, "gradient_accumulation_steps": 2}, 7),
+        ({"min_steps": 13, "max_steps": 2}, 3),
+    ],
+)
+def test_least_number_of_steps(options: dict, epochs: float, tmp_path: Path) -> None:
+    assert make_trainer(tmp_path, **options).args.num_train_epochs == epochs
