@@ -1,0 +1,44 @@
+"""The page of the benchmark of options."""
+
+import statistics
+from collections import defaultdict
+from typing import Any
+
+HEAD = """# Options
+
+What each option that the literature recommends for this architecture is worth here, on validation alone: no test
+split was opened. `python benchmarks/options.py --plan` measures what is missing and writes this page; every run, with
+its figures after each epoch, is a line of [options.jsonl](options.jsonl).
+
+The base: two stages, the second from half of training at 0.3 of the rate; two layers of 200; max pooling; averaged
+weights. SST-2 is validated on its 872 sentences and on 1,100 more, held out of the training split with all
+their phrases. Figures: the best epoch's accuracy in per cent (GoEmotions: macro F1 with tuned thresholds), the mean
+over seeds, whose number stands behind it; a change's figure is its difference to the base with the same seeds. A
+point or less between single runs is noise.
+
+"""
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The page, from the lines of options.jsonl."""
+    scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for line in lines:
+        change = ", ".join(f"{name} {value}" for name, value in line["changed"].items())
+        scores[change][line["data"]][line["seed"]] = 100 * line["best"]
+    names = sorted({line["data"] for line in lines})
+    rows = []
+    for change, by_data in scores.items():
+        cells = []
+        for name in names:
+            by_seed, base = by_data[name], scores[""][name]
+            shared = by_seed.keys() & base.keys()
+            if not change and by_seed:
+                cells.append(f"{statistics.mean(by_seed.values()):.1f} ({len(by_seed)})")
+            elif change and shared:
+                difference = statistics.mean(by_seed[seed] - base[seed] for seed in shared)
+                cells.append(f"{difference:+.1f} ({len(shared)})")
+            else:
+                cells.append("")
+        rows.append(f"| {change or 'the base'} | {' | '.join(cells)} |")
+    header = f"| changed | {' | '.join(names)} |\n|---|{'---|' * len(names)}"
+    return HEAD + "\n".join([header, *rows]) + "\n"
