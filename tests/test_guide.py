@@ -26,18 +26,22 @@ def with_outputs(part: str) -> list[tuple[str, str, str]]:
     ]
 
 
+def near(printed: str, shown: str) -> bool:
+    """Whether two numbers are the same as far as it doesn't hang on the CPU; whole ones don't hang on it.
+
+    With torch's unvectorised kernels an accuracy came out one text of 448 away, and a deviation two thousandths.
+    """
+    one, other = (float(number.replace(",", "")) for number in (printed, shown))
+    if "." not in shown or "e" in shown:
+        return math.isclose(one, other, rel_tol=0, abs_tol=1e-6)
+    last_digit = 10 ** -len(shown.partition(".")[2])
+    return math.isclose(one, other, rel_tol=0.01, abs_tol=3.5 * last_digit)
+
+
 def same(printed: str, shown: str) -> bool:
-    """Whether two lines are the same: words and whole numbers exactly, others as far as they don't hang on the CPU."""
-    if NUMBER.sub("#", printed).split() != NUMBER.sub("#", shown).split():
-        return False
-    return all(
-        one == other
-        or (
-            "." in one
-            and math.isclose(float(one.replace(",", "")), float(other.replace(",", "")), rel_tol=0.02, abs_tol=1e-6)
-        )
-        for one, other in zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True)
-    )
+    """Whether two lines are the same but for the width of columns and what `near` allows."""
+    words = [NUMBER.sub("#", line).split() for line in (printed, shown)]
+    return words[0] == words[1] and all(map(near, NUMBER.findall(printed), NUMBER.findall(shown)))
 
 
 def test_there_are_four_parts_and_each_output_has_its_block() -> None:
@@ -60,8 +64,10 @@ def test_the_text_has_no_figure_of_its_own(number: int) -> None:
 @pytest.mark.parametrize(
     ("printed", "shown", "expected"),
     [
-        ("accuracy 0.7500", "accuracy  0.7511", True),
-        ("accuracy 0.7500", "accuracy 0.7000", False),
+        ("accuracy  0.763", "accuracy   0.761", True),
+        ("accuracy 0.763", "accuracy 0.752", False),
+        ("sd 0.013", "sd 0.015", True),
+        ("sd 0.013", "sd 0.018", False),
         ("3,962 words", "3,961 words", False),
         ("3,962 words", "3,962 types", False),
         ("largest 2.4e-07", "largest 0.0e+00", True),
