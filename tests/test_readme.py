@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from documents import ROOT, code_blocks, reader_environment
 from helpers import run, write_jsonl
 
-ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(
-    r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-)
+BLOCKS = code_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
 MAKE_BLOCKS = [block for language, block in BLOCKS if language == "bash" and block.startswith("make ")]
 
 
@@ -55,7 +53,7 @@ def test_the_other_blocks_in_their_order(
     (shared / "sst2").symlink_to(dataset_folder)
     (shared / "vectors" / "glove.reviews.100d.txt.gz").write_bytes(gzip.compress(vectors_file.read_bytes()))
 
-    shell = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    shell = reader_environment(tmp_path)
     python = []
     for language, block in BLOCKS:
         if language == "bash" and block not in MAKE_BLOCKS:
