@@ -31,6 +31,7 @@ RECIPE = Recipe(
         ({"embedding_strategy": "bogus"}, {"embedding_strategy", "embedding_learning_rate", "unfreeze_at"}),
         ({"num_train_epochs": 2}, {"num_train_epochs", "min_steps"}),
         ({"max_steps": 2}, {"min_steps"}),
+        ({"learning_rate": 1e-4}, {"embedding_learning_rate"}),
     ],
 )
 def test_what_is_given_counts(given: dict, left_out: set[str]) -> None:
@@ -60,4 +61,18 @@ def test_the_classic_recipe_is_the_default_of_the_classes() -> None:
     ],
 )
 def test_least_number_of_steps(options: dict, epochs: float, tmp_path: Path) -> None:
-    assert make_trainer(tmp_path, **options).args.num_train_epochs == epochs
+    trainer = make_trainer(tmp_path, **options)
+    trainer.get_train_dataloader()
+    assert trainer.args.num_train_epochs == epochs
+
+
+def test_many_short_epochs_are_not_each_evaluated_and_saved(tmp_path: Path) -> None:
+    trainer = make_trainer(
+        tmp_path, min_steps=400, eval_strategy="epoch", save_strategy="epoch", save_total_limit=None,
+        early_stopping_patience=0,
+    )  # fmt: skip
+    trainer.train()
+    assert trainer.state.global_step == 400
+    evaluated = [log["step"] for log in trainer.state.log_history if "eval_loss" in log]
+    assert evaluated == list(range(20, 401, 20))
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 20

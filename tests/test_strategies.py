@@ -268,12 +268,15 @@ class TestAnchor:
         assert drift[0.0] > drift[1.0] > drift[10.0] > 0
 
     def test_is_weight_decay_toward_the_original(self, tmp_path: Path) -> None:
-        """With a pull of the whole way each step ends where it began."""
+        """λ times the learning rate of the way, before Adam's step; no more than the whole way."""
         original = embedding(make_model())
-        trainer, _ = train(
-            tmp_path, embedding_strategy="finetune", embedding_anchor=100.0, lr_scheduler_type="constant"
-        )
-        assert torch.equal(embedding(trainer.model), original)
+        for anchor, pull in ((20.0, 0.2), (100.0, 1.0), (1e6, 1.0)):
+            options = {"embedding_strategy": "finetune", "lr_scheduler_type": "constant", "max_steps": 2}
+            one = train(tmp_path, **options)[1].weights
+            two = train(tmp_path, embedding_anchor=anchor, **options)[1].weights
+            name = "glove_bilstm.embeddings.weight"
+            moved = one[1][name] - original  # by the first step, which has nothing to pull back
+            assert torch.allclose(one[2][name] - two[2][name], pull * moved, atol=1e-6)
 
     def test_untouched_rows_stay_bit_equal(self, tmp_path: Path) -> None:
         trainer, _ = train(tmp_path, embedding_strategy="finetune", embedding_anchor=1.0)

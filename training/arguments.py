@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from transformers import TrainingArguments
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 from transformers.training_args import OptimizerNames
 
 from glove_bilstm.tokenization.choice import AUTO
@@ -206,6 +207,18 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             raise ValueError(
                 f"train_sampling_strategy={self.train_sampling_strategy!r} is none of {', '.join(choices)}."
             )
+        for name, value in (
+            ("per_device_train_batch_size", self.per_device_train_batch_size),
+            ("per_device_eval_batch_size", self.per_device_eval_batch_size),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+        ):
+            _at_least(1, **{name: value})
+        _at_least(0, min_steps=self.min_steps)
+        if self.fp16_full_eval or self.bf16_full_eval:
+            raise ValueError(
+                "fp16_full_eval and bf16_full_eval turn the model itself into half precision, which training would "
+                "go on with and save. Leave them out; --bf16 trains and evaluates in mixed precision."
+            )
         if self.num_train_epochs <= 0 and self.max_steps <= 0:
             raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
         self._check_strategy()
@@ -219,13 +232,22 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             return self.embedding_learning_rate
         return self.learning_rate * (SECOND_STAGE_RATE if self.embedding_strategy == "two_stage" else 1.0)
 
-    def settle_epochs(self, num_texts: int) -> None:
-        """Raise the number of epochs to what `min_steps` asks for."""
-        if self.max_steps <= 0:
-            step_size = self.train_batch_size * self.gradient_accumulation_steps * self.world_size
-            self.num_train_epochs = max(
-                self.num_train_epochs, math.ceil(self.min_steps / math.ceil(num_texts / step_size))
-            )
+    def settle_epochs(self, steps_per_epoch: int) -> None:
+        """Raise the number of epochs to what `min_steps` asks for.
+
+        What happens after every epoch then happens 20 times in all: epochs of a step or two would each be saved.
+        """
+        epochs = math.ceil(self.min_steps / steps_per_epoch)
+        if self.max_steps > 0 or epochs <= self.num_train_epochs:
+            return
+        self.num_train_epochs = epochs
+        interval = max(steps_per_epoch, round(epochs * steps_per_epoch / 20))
+        if self.eval_strategy == "epoch":
+            self.eval_strategy, self.eval_steps = IntervalStrategy.STEPS, interval
+        if self.save_strategy == "epoch":
+            self.save_strategy, self.save_steps = SaveStrategy.STEPS, interval
+        if self.logging_strategy == "epoch":
+            self.logging_strategy, self.logging_steps = IntervalStrategy.STEPS, interval
 
     def settle_metric(self, problem_type: ProblemType | None) -> None:
         """Choose what 'best' means for a task, as far as nobody said it.
@@ -259,7 +281,10 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         if not 0 < self.embedding_rate < math.inf and self.embedding_strategy != "frozen":
             raise ValueError(f"embedding_learning_rate must be a number above 0; it is {self.embedding_rate}.")
         if self.unfreeze_at is not None:
+            self.unfreeze_at = str(self.unfreeze_at)  # a number, in Python
             parse_unfreeze_at(self.unfreeze_at)
+        if self.embedding_strategy == "two_stage" and not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0 for two stages; it is {self.learning_rate}.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be at least 0 and below 1; it is {self.ema_decay}.")
         if self.sparse_embedding_updates and self.ema_decay:
@@ -291,7 +316,7 @@ def parse_unfreeze_at(text: str) -> tuple[float, str]:
             return number, "epochs"
         if unit is None and 0 < number < 1:
             return number, "share"
-        if number >= 1 and number.is_integer():
+        if matched[1].isdecimal() and number > 0:
             return number, "steps"
     raise ValueError(
         f"unfreeze_at={text!r} is no point of training. Give a share between 0 and 1 such as 0.5, or a number with "

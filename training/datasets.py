@@ -183,7 +183,7 @@ def _is_labelled(split: RawSplit, column: str) -> bool:
 def _in_order(names: set[str]) -> list[str]:
     """Class names in the order of their ids: numbers by value, names by the alphabet."""
     if all(name.removeprefix("-").isdecimal() for name in names):
-        return sorted(names, key=int)
+        return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
 
 

@@ -22,12 +22,15 @@ class Recipe:
     def training_for(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Its training options, as far as those that are given leave them any meaning.
 
-        Another strategy leaves out those of the recipe's own; a number of epochs or steps, the least number of steps.
+        Another strategy leaves out those of the recipe's own; another learning rate, the embedding's, which is a share
+        of it unless told; a number of epochs or steps, the least number of steps.
         """
         strategy = given.get("embedding_strategy", self.training.get("embedding_strategy"))
         idle = {*given, *set(STRATEGY_OPTIONS["two_stage"]).difference(STRATEGY_OPTIONS.get(strategy, ()))}
         if not given.keys().isdisjoint(("num_train_epochs", "max_steps")):
             idle.add("min_steps")
+        if "learning_rate" in given:
+            idle.add("embedding_learning_rate")
         return {name: value for name, value in self.training.items() if name not in idle}
 
 

@@ -17,9 +17,12 @@ class LengthGroupedBatches(Sampler[list[int]]):
     divided: into batches that are accumulated, among processes, or not at all.
     """
 
-    # Rows are sorted by length within pools of this many steps: large enough that little is padded, small enough that
-    # a row's company changes from epoch to epoch.
+    # Rows are sorted by length within pools of this many steps at the most: large enough that little is padded. A
+    # quarter of the data at the most, so that a row's company changes from epoch to epoch.
     POOL = 50
+    # A last step of fewer rows joins the one before it: each of several processes needs a row, and a step of one row
+    # would teach its noise.
+    FEWEST = 8
 
     def __init__(
         self,
@@ -53,9 +56,8 @@ class LengthGroupedBatches(Sampler[list[int]]):
         self.rank = rank
         self.step_size = batch_size * accumulation * processes
         self.full_steps, rest = divmod(len(lengths), self.step_size)
-        # Each process needs a row: too few of them join the step before.
-        self.rest = 0 if drop_last or (rest < processes and self.full_steps) else rest
-        self.joined = rest if not drop_last and rest and not self.rest else 0
+        self.rest = 0 if drop_last or (rest < max(self.FEWEST, processes) and self.full_steps) else rest
+        self.joined = 0 if drop_last else rest - self.rest
         self.accumulation = accumulation
         self.rest_batches = min(math.ceil(self.rest / (batch_size * processes)), self.rest // processes)
         self.epoch = 0
@@ -71,16 +73,19 @@ class LengthGroupedBatches(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         """The batches of one epoch."""
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator)
+        full, rest = order.split([self.full_steps * self.step_size, len(order) % self.step_size])
         steps: list[torch.Tensor] = []
-        for pool in torch.randperm(len(self.lengths), generator=generator).split(self.POOL * self.step_size):
+        pool_size = max(1, min(self.POOL, self.full_steps // 4)) * self.step_size
+        for pool in full.split(pool_size) if len(full) else ():
             steps += pool[self.lengths[pool].argsort(stable=True)].split(self.step_size)
         shuffled = [steps[position] for position in torch.randperm(self.full_steps, generator=generator)]
         if self.joined:
-            shuffled[-1] = torch.cat([shuffled[-1], steps[-1]])
+            shuffled[-1] = torch.cat([shuffled[-1], rest])
         for step in shuffled:
             yield from self._batches_of(step, self.accumulation)
         if self.rest:  # the Trainer expects the step with fewer batches at the end
-            yield from self._batches_of(steps[-1], self.rest_batches)
+            yield from self._batches_of(rest, self.rest_batches)
 
     def _batches_of(self, step: torch.Tensor, batches: int) -> Iterator[list[int]]:
         """Divide the rows of one optimizer step evenly among batches and processes; give this process's."""

@@ -89,7 +89,7 @@ def plan_two_stages(
     """
     wanted = arguments.unfreeze_at or UNFREEZE_AT
     number, unit = parse_unfreeze_at(wanted)
-    step = round(number * {"share": max_steps, "steps": 1, "epochs": steps_per_epoch}[unit])
+    step = max(1, round(number * {"share": max_steps, "steps": 1, "epochs": steps_per_epoch}[unit]))
     left = max_steps - step
     if left < (parts if arguments.gradual else 1):
         raise InputError(
@@ -98,8 +98,13 @@ def plan_two_stages(
             + "Unfreeze earlier, or train longer."
         )
     warmup = arguments.unfreeze_warmup_steps
+    if warmup >= max(left, 1):
+        raise InputError(
+            f"--unfreeze_warmup_steps {warmup:g} is longer than the second stage, which has {left:,} steps. Choose "
+            "fewer, or a share of it below 1."
+        )
     return TwoStages(
-        unfreeze_step=max(1, step),
+        unfreeze_step=step,
         max_steps=max_steps,
         rate=arguments.embedding_rate / arguments.learning_rate,
         warmup_steps=round(warmup * left) if warmup < 1 else int(warmup),
@@ -181,8 +186,8 @@ class StrategyCallback(TrainerCallback):
         if step == self.stages.embedding_start:
             self.log({UNFROZEN: step})
 
-    def on_optimizer_step(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Pull the rows that were trained toward where they came from.
+    def on_pre_optimizer_step(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Pull the rows that this step trains toward where they came from.
 
         As weight decay in AdamW, but toward the original vectors instead of zero, and apart from the gradient: the
         pull is λ times the learning rate. (As a penalty: Li et al. 2018, L2-SP.)

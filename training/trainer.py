@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 from transformers import Trainer
 from transformers.trainer_callback import ProgressCallback
-from transformers.trainer_utils import seed_worker
+from transformers.trainer_utils import SchedulerType, seed_worker
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
@@ -39,20 +39,23 @@ class GloveBiLSTMTrainer(Trainer):
 
     args: GloveBiLSTMTrainingArguments
     strategy: StrategyCallback | None = None
+    _step, _batch = -1, 0  # the batches of one optimizer step are counted, to name one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`."""
         super().__init__(*args, **kwargs)
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
-        if self.args.min_steps:
-            self.args.settle_epochs(len(cast(Any, self.train_dataset)))
         model = self._apply_strategy(self.model)
         if model.config.problem_type is not None and self.compute_loss_func is None:
             # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
             # the same however the step is divided.
             self.compute_loss_func = functools.partial(_step_loss, model.config, self._make_loss(model.config))
-            self.label_smoother = None  # ours smooths
+        elif self.args.class_weights is not None or self.args.focal_gamma:
+            raise InputError(
+                "class_weights and focal_gamma belong to the Trainer's own loss, which needs config.problem_type and "
+                "no compute_loss_func. Set the first, or leave out the second."
+            )
         if self.args.ema_decay:
             self.add_callback(AveragingCallback)
         if self.args.embedding_strategy != "frozen":
@@ -85,7 +88,7 @@ class GloveBiLSTMTrainer(Trainer):
 
     def _make_loss(self, config: Any) -> TaskLoss:
         weights = None
-        if self.args.class_weights is not None:
+        if self.args.class_weights is not None and self.train_dataset is not None:
             dataset: Any = self.train_dataset
             name = "label" if "label" in dataset[0] else "labels"
             labels = dataset[name] if isinstance(dataset, datasets.Dataset) else [row[name] for row in dataset]
@@ -101,7 +104,15 @@ class GloveBiLSTMTrainer(Trainer):
         """The training batches of this process."""
         loader = self._length_grouped() if self.args.train_sampling_strategy == "group_by_length" else None
         loader = loader or super().get_train_dataloader()
+        if len(loader) == 0:
+            raise InputError(
+                "dataloader_drop_last leaves out every training row, for they don't fill one step of "
+                f"{self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size:,}. "
+                "Leave it out, or choose smaller batches."
+            )
+        self.batches_per_epoch = len(loader)
         self.steps_per_epoch = math.ceil(len(loader) / self.args.gradient_accumulation_steps)
+        self.args.settle_epochs(self.steps_per_epoch)
         return loader
 
     def _length_grouped(self) -> DataLoader:
@@ -172,7 +183,14 @@ class GloveBiLSTMTrainer(Trainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Make the schedule of learning rates, with two stages where the strategy has them."""
-        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        try:
+            scheduler = super().create_scheduler(num_training_steps, optimizer)
+        except TypeError as error:  # it names the arguments that are missing
+            kind = SchedulerType(self.args.lr_scheduler_type).value
+            raise InputError(
+                f"--lr_scheduler_type {kind} can't be made: {error}. Its arguments are given by --lr_scheduler_kwargs, "
+                "as a JSON object."
+            ) from error
         if self.strategy is not None and self.args.embedding_strategy == "two_stage":
             stages = plan_two_stages(self.args, num_training_steps, self.steps_per_epoch, len(self.strategy.parts))
             self.strategy.follow(stages, scheduler)
@@ -184,12 +202,20 @@ class GloveBiLSTMTrainer(Trainer):
         Raises:
             InputError: The loss isn't a number, so training could only go on with weights that aren't either.
         """
+        if self.state.global_step != self._step:
+            self._step, self._batch = self.state.global_step, 0
+        self._batch += 1
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss).all():
             raise InputError(self._diverged("loss", loss))
         if self.strategy is not None:
             self.strategy.drop_unwanted_gradients()
         return loss
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        # Transformers leaves out labels of -100, which here are regression's to have.
+        counted = [{"labels": torch.zeros_like(batch["labels"])} for batch in batch_samples if "labels" in batch]
+        return super()._get_num_items_in_batch(counted, device)
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         if not self.args.sparse_embedding_updates:
@@ -208,10 +234,12 @@ class GloveBiLSTMTrainer(Trainer):
 
     def _diverged(self, what: str, value: Any) -> str:
         step = self.state.global_step
+        epoch, step_of_epoch = divmod(step, self.steps_per_epoch)
+        batch = step_of_epoch * self.args.gradient_accumulation_steps + self._batch
         last = find_last_checkpoint(Path(str(self.args.output_dir)))
         return (
-            f"The {what} is {float(value)} at batch {step % self.steps_per_epoch + 1:,} of {self.steps_per_epoch:,} "
-            f"in epoch {step // self.steps_per_epoch + 1} (step {step + 1:,}), so training was stopped. "
+            f"The {what} is {float(value)} at batch {batch:,} of {self.batches_per_epoch:,} in epoch {epoch + 1} "
+            f"(step {step + 1:,}), so training was stopped. "
             + (f"The last complete checkpoint is {last}. " if last is not None else "No checkpoint was complete yet. ")
             + "Lower --learning_rate, or look for what is unusual in that batch."
         )
