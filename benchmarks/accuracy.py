@@ -184,7 +184,7 @@ def measure_package(run: Run, folder: Path, vectors: Path, work: Path) -> dict[s
     Raises:
         subprocess.CalledProcessError: The command failed; it has printed why.
     """
-    from glove_bilstm.training.trainer import find_checkpoints
+    from glove_bilstm.training.checkpoints import find_checkpoints
 
     if run.method == "random":
         vectors = random_vectors(vectors, work)

@@ -33,7 +33,7 @@ def test_resumed_from_every_step(tmp_path: Path, name: str) -> None:
         **STRATEGIES[name],
         "num_train_epochs": 2,  # of four steps
         "gradient_accumulation_steps": 2,
-        "per_device_train_batch_size": 7,
+        "per_device_train_batch_size": 6,
         "save_strategy": "steps",
         "save_steps": 1,
         "save_total_limit": None,

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from glove_bilstm.scripts.main import main
 
 TRAIN = [sys.executable, "-m", "glove_bilstm.scripts.main", "train"]
-SMALL = [*TINY, "--per_device_train_batch_size", "13", "--embedding_dropout", "0", "--lstm_dropout", "0",
+SMALL = [*TINY, "--per_device_train_batch_size", "12", "--embedding_dropout", "0", "--lstm_dropout", "0",
          "--classifier_dropout", "0"]  # fmt: skip
 
 

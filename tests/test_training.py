@@ -22,8 +22,8 @@ from glove_bilstm import (
 from glove_bilstm.hub.folder import write_model_folder
 from glove_bilstm.inference.bulk import classify_texts
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
+from glove_bilstm.training.checkpoints import find_checkpoints, find_last_checkpoint
 from glove_bilstm.training.run import TrainingResult, train_classifier
-from glove_bilstm.training.trainer import find_checkpoints, find_last_checkpoint
 
 
 def train(
@@ -34,7 +34,7 @@ def train(
         **{
             "output_dir": str(output_dir),
             "num_train_epochs": 3,
-            "per_device_train_batch_size": 13,
+            "per_device_train_batch_size": 12,
             "learning_rate": 0.02,
             "use_cpu": True,
             "disable_tqdm": True,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoTokenizer, TokenizersBackend, set_seed
+from transformers import TokenizersBackend, TrainerCallback, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
@@ -20,12 +20,20 @@ from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_c
 from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
 from glove_bilstm.tokenization.word_level import build_tokenizer, without_empty_seconds
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+from glove_bilstm.training.checkpoints import (
+    RunOptions,
+    check_same_run,
+    decisive_options,
+    find_checkpoints,
+    find_last_checkpoint,
+    is_complete,
+)
 from glove_bilstm.training.coverage import load_and_measure
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.metrics import measure, tune_thresholds
 from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
-from glove_bilstm.training.trainer import GloveBiLSTMTrainer, find_checkpoints, find_last_checkpoint, is_complete
+from glove_bilstm.training.trainer import GloveBiLSTMTrainer
 from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
 from glove_bilstm.vectors.drift import Drift, measure_drift
 from glove_bilstm.vectors.errors import InputError
@@ -142,7 +150,7 @@ def train_classifier(
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
     if checkpoint is not None:
-        _check_same_model(checkpoint, config, tokenizer)
+        check_same_run(checkpoint, config, tokenizer, training_arguments)
     set_seed(training_arguments.seed)
     model = GloveBiLSTMForSequenceClassification(config)
     model.set_word_vectors(matrix)
@@ -175,12 +183,11 @@ def train_classifier(
         f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
         f"(strategy {training_arguments.embedding_strategy})"
     )
+    trainer.add_callback(RunOptions(**decisive_options(training_arguments)))
     if overwrite and checkpoint is None and training_arguments.process_index == 0:
-        # Everything given was usable. Old checkpoints would be taken for this run's; the old model stays until the new
-        # one is complete.
-        for old in find_checkpoints(output_dir):
-            shutil.rmtree(old)
+        trainer.add_callback(_RemoveCheckpoints)
     metrics = _train(trainer, checkpoint, output_dir)
+    metrics.pop("train_loss", None)  # of a resumed run it would be that of its last part
     if data.problem_type == MULTI_LABEL:
         answers = trainer.predict(validation)
         config.thresholds = tune_thresholds(np.asarray(answers.predictions), np.asarray(answers.label_ids)).tolist()
@@ -221,6 +228,18 @@ def _drift(
     return measure_drift(words, before, after, dict(zip(words, occurrences, strict=True)))
 
 
+class _RemoveCheckpoints(TrainerCallback):
+    """Removes an older run's checkpoints, which would be taken for this one's, once everything given proved usable.
+
+    The older model stays until the new one is complete.
+    """
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Before the first step."""
+        for old in find_checkpoints(Path(args.output_dir)):
+            shutil.rmtree(old)
+
+
 def _train(trainer: GloveBiLSTMTrainer, checkpoint: Path | None, output_dir: Path) -> dict[str, float]:
     """Train; after Ctrl-C remove what is half-written, and say how to continue."""
     try:
@@ -254,6 +273,12 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
             raise InputError(
                 f"There is no checkpoint to resume from in {output_dir if checkpoint is None else checkpoint}."
             )
+        elsewhere = checkpoint.resolve().parent != output_dir.resolve()
+        if elsewhere and not overwrite and (last is not None or (output_dir / "config.json").exists()):
+            raise InputError(
+                f"{output_dir} holds another run than that of {checkpoint}. Name another --output_dir, or replace "
+                "what is there with --overwrite."
+            )
         return checkpoint
     if overwrite:
         return None
@@ -267,23 +292,6 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
             "start over with --overwrite."
         )
     return None
-
-
-def _check_same_model(checkpoint: Path, config: GloveBiLSTMConfig, tokenizer: TokenizersBackend) -> None:
-    """Refuse to continue a run with other words, vectors, labels or options of the model."""
-    saved = GloveBiLSTMConfig.from_pretrained(checkpoint)
-    differing = [
-        f"{name} {getattr(saved, name)} and this run has {getattr(config, name)}"
-        for name in (*GloveBiLSTMConfig.__annotations__, "id2label")
-        if getattr(saved, name) != getattr(config, name)
-    ]
-    if AutoTokenizer.from_pretrained(checkpoint, config=saved).get_vocab() != tokenizer.get_vocab():
-        differing.append("another vocabulary")
-    if differing:
-        raise InputError(
-            f"{checkpoint} was made with {differing[0]}. Resume with the same data, vectors and options, or start "
-            "over with --overwrite."
-        )
 
 
 def _vocabulary_and_vectors(

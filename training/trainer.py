@@ -18,6 +18,7 @@ from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.averaging import AveragedAdamW, AveragingCallback
+from glove_bilstm.training.checkpoints import find_last_checkpoint
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
 from glove_bilstm.training.metrics import compute_metrics, label_names
 from glove_bilstm.training.progress import BriefProgressCallback
@@ -26,9 +27,6 @@ from glove_bilstm.training.sampling import LengthGroupedBatches
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
 from glove_bilstm.training.tasks import REGRESSION
 from glove_bilstm.vectors.errors import InputError
-
-CHECKPOINT_COMPLETE = "trainer_state.json"
-"""The file that the Trainer writes last into a checkpoint."""
 
 
 class GloveBiLSTMTrainer(Trainer):
@@ -188,8 +186,8 @@ class GloveBiLSTMTrainer(Trainer):
         except TypeError as error:  # it names the arguments that are missing
             kind = SchedulerType(self.args.lr_scheduler_type).value
             raise InputError(
-                f"--lr_scheduler_type {kind} can't be made: {error}. Its arguments are given by --lr_scheduler_kwargs, "
-                "as a JSON object."
+                f"--lr_scheduler_type {kind} can't be made: {error}. Its arguments are given by "
+                "--lr_scheduler_kwargs, as a JSON object."
             ) from error
         if self.strategy is not None and self.args.embedding_strategy == "two_stage":
             stages = plan_two_stages(self.args, num_training_steps, self.steps_per_epoch, len(self.strategy.parts))
@@ -252,21 +250,3 @@ def _step_loss(
     if config.problem_type == REGRESSION:
         logits, labels = ((values - config.target_mean) / config.target_std for values in (logits, labels))
     return loss(logits, labels, num_items_in_batch)
-
-
-def find_checkpoints(output_dir: Path) -> list[Path]:
-    """The folders of checkpoints, complete or not, in the order of their steps."""
-    numbered = [
-        one for one in output_dir.glob("checkpoint-*") if one.name.partition("-")[2].isdigit() and one.is_dir()
-    ]
-    return sorted(numbered, key=lambda folder: int(folder.name.partition("-")[2]))
-
-
-def find_last_checkpoint(output_dir: Path) -> Path | None:
-    """The newest checkpoint that was written to its end."""
-    return next((folder for folder in reversed(find_checkpoints(output_dir)) if is_complete(folder)), None)
-
-
-def is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint was written to its end."""
-    return (checkpoint / CHECKPOINT_COMPLETE).is_file()

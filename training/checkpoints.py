@@ -1,0 +1,98 @@
+"""Checkpoints on disk: finding them, and whether a run may go on from one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from transformers import AutoTokenizer, TokenizersBackend, TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
+from glove_bilstm.training.arguments import STRATEGY_OPTIONS, GloveBiLSTMTrainingArguments
+from glove_bilstm.vectors.errors import InputError
+
+COMPLETE = "trainer_state.json"
+"""The file that the Trainer writes last into a checkpoint."""
+DECISIVE = (
+    *("seed", "data_seed", "num_train_epochs", "max_steps", "per_device_train_batch_size"),
+    *("gradient_accumulation_steps", "train_sampling_strategy", "dataloader_drop_last", "learning_rate"),
+    *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay"),
+    *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "bf16", "fp16", "label_smoothing_factor"),
+    *("class_weights", "focal_gamma", "ema_decay", "embedding_strategy", *STRATEGY_OPTIONS["two_stage"]),
+)
+"""The training options that decide which weights a run ends with."""
+
+
+def decisive_options(arguments: GloveBiLSTMTrainingArguments) -> dict[str, Any]:
+    """The values of `DECISIVE`, as JSON holds them."""
+    told = arguments.to_dict()
+    return {name: told[name] for name in DECISIVE}
+
+
+class RunOptions(TrainerCallback, ExportableState):
+    """Keeps the options of a run in its checkpoints, for the run that resumes it."""
+
+    def __init__(self, **options: Any) -> None:
+        """Keep these."""
+        self.options = options
+
+    def state(self) -> dict[str, Any]:
+        """What the Trainer writes into a checkpoint's `trainer_state.json`."""
+        return {"args": self.options, "attributes": {}}
+
+
+def check_same_run(
+    checkpoint: Path, config: GloveBiLSTMConfig, tokenizer: TokenizersBackend, arguments: GloveBiLSTMTrainingArguments
+) -> None:
+    """Refuse to continue a run with other words, vectors, labels or options.
+
+    Raises:
+        InputError: They differ, or the checkpoint is damaged; the message says in what.
+    """
+    try:
+        state = json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8"))
+        with safe_open(checkpoint / "model.safetensors", "pt") as weights:
+            weights.keys()
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"{checkpoint} is damaged or incomplete ({error}). Resume from another checkpoint, or start over with "
+            "--overwrite."
+        ) from error
+    saved = GloveBiLSTMConfig.from_pretrained(checkpoint)
+    differing = [
+        f"{name} {getattr(saved, name)} and this run has {getattr(config, name)}"
+        for name in (*GloveBiLSTMConfig.__annotations__, "id2label")
+        if getattr(saved, name) != getattr(config, name)
+    ]
+    if AutoTokenizer.from_pretrained(checkpoint, config=saved).get_vocab() != tokenizer.get_vocab():
+        differing.append("another vocabulary")
+    # A checkpoint of a plain Trainer knows nothing of options; one of ours has all of them.
+    options = state["stateful_callbacks"].get(RunOptions.__name__, {"args": {}})["args"]
+    now = decisive_options(arguments)
+    differing += [
+        f"--{name} {was} and this run has {now[name]}" for name, was in options.items() if now.get(name, was) != was
+    ]
+    if differing:
+        raise InputError(
+            f"{checkpoint} was made with {differing[0]}. Resume with the same data, vectors and options, or start "
+            "over with --overwrite."
+        )
+
+
+def find_checkpoints(output_dir: Path) -> list[Path]:
+    """The folders of checkpoints, complete or not, in the order of their steps."""
+    numbered = [
+        one for one in output_dir.glob("checkpoint-*") if one.name.partition("-")[2].isdigit() and one.is_dir()
+    ]
+    return sorted(numbered, key=lambda folder: int(folder.name.partition("-")[2]))
+
+
+def find_last_checkpoint(output_dir: Path) -> Path | None:
+    """The newest checkpoint that was written to its end."""
+    return next((folder for folder in reversed(find_checkpoints(output_dir)) if is_complete(folder)), None)
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end."""
+    return (checkpoint / COMPLETE).is_file()
