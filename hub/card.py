@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from glove_bilstm.training.checkpoints import decisive_options
 from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import TrainingResult
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
@@ -99,7 +100,14 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         vocabulary=f"{config.vocab_size:,}",
         strategy=result.strategy,
         arguments=training.to_dict(),
+        step_size=training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
         steps=f"{result.steps:,}",
+        best_step=None if result.best_step is None else f"{result.best_step:,}",
+        options={
+            name: value
+            for name, value in {"max_length": data.max_length, **decisive_options(training)}.items()
+            if value not in (None, False, {})
+        },
         drift=None if result.drift is None else _drift(result.drift),
         architecture={
             name: getattr(config, name)

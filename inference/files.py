@@ -76,6 +76,8 @@ def read_rows(path: Path, text_columns: Sequence[str], added: Iterable[str]) -> 
                         f"{path}, row {number:,} has no column {column!r}; it has: {', '.join(row)}. "
                         "Name the right one with --text_column or --text_pair_column."
                     )
+                if row[column] is None and column != text_columns[0]:
+                    row[column] = ""  # a pair without its second text, as in training
                 if not isinstance(row[column], str):
                     raise InputError(f"{path}, row {number:,}: {column!r} holds {row[column]!r}, which is no text.")
             if taken := set(added) & set(row):
@@ -111,6 +113,9 @@ def row_writer(path: Path, like: Path) -> Iterator[Callable[[Iterable[Row], dict
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
     os.close(handle)
     beside = Path(name)
+    mask = os.umask(0)  # it can't be read without being set
+    os.umask(mask)
+    beside.chmod(0o666 & ~mask)  # mkstemp's files are their owner's alone
     writers = {".txt": _write_txt, ".csv": _write_csv, ".jsonl": _write_jsonl}
 
     def write(rows: Iterable[Row], added: dict[str, pa.DataType]) -> None:

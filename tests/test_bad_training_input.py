@@ -99,7 +99,8 @@ class TestBadTrainingInput:
         ("name", "content", "message"),
         [
             ("train.jsonl", b'{"text": "a", "label": 1}\nnonsense\n', "can't be read as a data set"),
-            ("train.csv", b"", "must begin with a row of column names"),
+            ("train.csv", b"", "train.csv is empty"),
+            ("train.csv", b"\n", "must begin with a row of column names"),
             ("train.csv", b"text,label,text\na,b,c\n", "must begin with a row of column names, each once"),
             ("data.xlsx", b"PK", "ends in none of .csv, .tsv, .json, .jsonl, .parquet"),
         ],

@@ -70,13 +70,13 @@ class TestTold:
 
 class TestRecipes:
     def test_a_strategy_of_ones_own_leaves_the_recipes_out(self, tmp_path: Path, flags: list[str]) -> None:
-        tuned = [flag for flag in flags if flag not in ("--recipe", "classic")]
+        tuned = [*flags, "--recipe", "tuned"]
         for strategy in ("frozen", "finetune", "two_stage"):
             out = tmp_path / strategy
             assert main(["train", "--output_dir", str(out), *tuned, "--embedding_strategy", strategy]) == 0
             config = json.loads((out / "config.json").read_text())
             assert config["freeze_embeddings"] == (strategy == "frozen")
-            assert config["num_hidden_layers"] == 1 and config["hidden_size"] == 6  # the recipe's, and the flag's
+            assert config["pooling"] == "max" and config["hidden_size"] == 6  # the recipe's, and the flag's
 
 
 class TestRefused:

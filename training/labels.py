@@ -82,7 +82,7 @@ def guess_problem_type(split: RawSplit, column: str) -> ProblemType:
         if cells and all(_as_list(cell) is not None for cell in cells):
             return MULTI_LABEL
         numbers = np.array([_as_number(cell) for cell in cells])
-        if np.isnan(numbers).any():
+        if np.isnan(numbers).mean() > 0.1:  # a few that are no numbers, such as "n/a", are named when they are read
             return SINGLE_LABEL
     else:
         return SINGLE_LABEL

@@ -60,6 +60,7 @@ class TrainingResult:
         coverage: By split, how much of the text the vectors cover.
         metrics: `train_…`, `eval_…` and, where there is a labelled test split, `test_…`.
         steps: Optimizer steps that were taken.
+        best_step: That of the checkpoint which was kept for being the best. None: the last weights were.
         arguments: What the run was told.
         strategy: What became of the embedding; see `describe_strategy`.
         drift: How far the word vectors moved. None: they were frozen.
@@ -71,6 +72,7 @@ class TrainingResult:
     coverage: dict[str, Coverage]
     metrics: dict[str, float]
     steps: int
+    best_step: int | None
     arguments: tuple[DataArguments, ModelArguments, GloveBiLSTMTrainingArguments]
     strategy: str
     drift: Drift | None = None
@@ -195,6 +197,7 @@ def train_classifier(
     if "test" in encoded:
         metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
     strategy = trainer.strategy
+    best_step = trainer.state.best_global_step if training_arguments.load_best_model_at_end else None
     return TrainingResult(
         model,
         tokenizer,
@@ -202,12 +205,13 @@ def train_classifier(
         coverage,
         metrics,
         trainer.state.global_step,
+        best_step,
         (data_arguments, model_arguments, training_arguments),
         describe_strategy(
             training_arguments,
             None if strategy is None else strategy.stages,
             trainer.steps_per_epoch,
-            trainer.state.best_global_step if training_arguments.load_best_model_at_end else None,
+            best_step,
         ),
         None if strategy is None else _drift(model, tokenizer, strategy.original, encoded["train"]["input_ids"]),
     )

@@ -104,6 +104,8 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
             raise InputError(
                 f"{path} ends in none of {', '.join(BUILDERS)} (and .gz after it), so its format is unknown."
             )
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is empty.")
         files = {"train": [str(path)]}
         untyped = builder == "csv"
         loaded = _load(builder, path, data_files=files, **_csv_options(path))
@@ -171,6 +173,8 @@ def _files_by_split(folder: Path) -> dict[str, list[str]]:
         found = DataFilesDict.from_patterns(get_data_patterns(str(base)), base_path=str(base))
     except FileNotFoundError:  # no data files; loading says so
         return {}
+    for empty in (file for files in found.values() for file in files if Path(file).stat().st_size == 0):
+        raise InputError(f"{folder / Path(empty).relative_to(base)} is empty. Fill it, or take it away.")
     return {
         str(split): [str(folder / Path(file).relative_to(base)) for file in files] for split, files in found.items()
     }

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,7 +42,10 @@ class GloveBiLSTMTrainer(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`."""
-        super().__init__(*args, **kwargs)
+        with warnings.catch_warnings():
+            # The smoothing that transformers means is its own; ours takes several labels too.
+            warnings.filterwarnings("ignore", "Label smoothing is not compatible with multi-label", UserWarning)
+            super().__init__(*args, **kwargs)
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
         model = self._apply_strategy(self.model)
