@@ -61,7 +61,7 @@ SMALL = 1_000
 """Training texts of the low-data regime."""
 SPLIT_SEED = 42
 SEEDS = 3
-METRICS = ("accuracy", "f1", "f1_micro")
+METRICS = ("accuracy", "f1", "micro_f1")
 COLUMNS = (
     *("row", "seed", "command", "commit", "vectors", "coverage", "validation", "test", "chosen"),
     *("seconds", "megabytes", "epochs", "steps", "threads", "date"),

@@ -150,5 +150,5 @@ def measure(predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "f1": float(f1_score(labels, predictions, average="macro", zero_division=0)),
     }
     if labels.ndim == 2:
-        figures["f1_micro"] = float(f1_score(labels, predictions, average="micro", zero_division=0))
+        figures["micro_f1"] = float(f1_score(labels, predictions, average="micro", zero_division=0))
     return figures

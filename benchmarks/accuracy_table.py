@@ -13,7 +13,7 @@ METHODS = {
     "two_stage": "BiLSTM, two stages",
     "tuned": "BiLSTM, `--recipe tuned`",
 }
-NAMES = {"accuracy": "accuracy", "f1": "macro F1", "f1_micro": "micro F1"}
+NAMES = {"accuracy": "accuracy", "f1": "macro F1", "micro_f1": "micro F1"}
 DETERMINISTIC = ("majority", "tfidf", "mean")
 
 HEAD = """# Accuracy
@@ -114,7 +114,7 @@ def scores(results: list[dict[str, Any]], metric: str, expected: int) -> list[st
     number = str(len(results)) if len(results) >= expected else f"{len(results)} of {expected}"
     test = spread([result["test"][metric] for result in results])
     if metric == "f1":
-        test += ", " + spread([result["test"]["f1_micro"] for result in results])
+        test += ", " + spread([result["test"]["micro_f1"] for result in results])
     return [test, spread([result["validation"][metric] for result in results]), number]
 
 

@@ -34,7 +34,7 @@ def metrics_table(figures: Mapping[str, Mapping[str, float]], labels: Sequence[s
     elif "matthews_correlation" in kinds:
         columns = {"accuracy": "accuracy", "f1": "macro F1", "matthews_correlation": "Matthews"}
     else:
-        columns = {"accuracy": "all labels right", "f1": "macro F1", "f1_micro": "micro F1"}
+        columns = {"accuracy": "all labels right", "f1": "macro F1", "micro_f1": "micro F1"}
     # Errors are in the target's own units, which may be small.
     shapes = {name: ".6g" if name in ("mse", "mae") else ".4f" for name in columns}
     rows = [[split, *(f"{values[name]:{shapes[name]}}" for name in columns)] for split, values in figures.items()]

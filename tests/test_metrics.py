@@ -56,7 +56,7 @@ class TestMultiLabel:
         report = classification_report(references, predictions, target_names=labels, output_dict=True, zero_division=0)
         assert figures["accuracy"] == pytest.approx(accuracy_score(references, predictions))
         assert figures["f1"] == pytest.approx(report["macro avg"]["f1-score"])
-        assert figures["f1_micro"] == pytest.approx(report["micro avg"]["f1-score"])
+        assert figures["micro_f1"] == pytest.approx(report["micro avg"]["f1-score"])
         for label in labels:
             for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
                 assert figures[f"{ours}_{label}"] == pytest.approx(report[label][theirs])
@@ -66,10 +66,10 @@ class TestMultiLabel:
         one = multi_label_figures(["x"], np.array([[True], [False], [True]]), np.array([[1], [0], [0]]))
         assert one["accuracy"] == pytest.approx(2 / 3) and one["f1"] == one["f1_x"] == pytest.approx(2 / 3)
         nothing = np.zeros((2, 2), dtype=bool)
-        assert multi_label_figures(["x", "y"], nothing, nothing)["f1_micro"] == 0.0
+        assert multi_label_figures(["x", "y"], nothing, nothing)["micro_f1"] == 0.0
         some = np.array([[True, False], [False, False]])
         figures = multi_label_figures(["x", "micro"], some, some)
-        assert figures["f1_micro"] == 1.0 and figures["f1"] == 0.5
+        assert figures["micro_f1"] == 1.0 and figures["f1"] == 0.5 and figures["f1_micro"] == 0.0
 
     def test_thresholds_of_the_configuration_decide(self) -> None:
         config = GloveBiLSTMConfig(num_labels=2, problem_type="multi_label_classification")

@@ -122,10 +122,10 @@ def multi_label_figures(labels: list[str], predictions: np.ndarray, references: 
     figures = {
         "accuracy": float((predictions == references).all(axis=1).mean()),
         "f1": float(f1.mean()),
-        "f1_micro": float(2 * hits.sum() / max(predicted.sum() + right.sum(), 1)),
+        # Not "f1_micro", which is the F1 of a label called "micro".
+        "micro_f1": float(2 * hits.sum() / max(predicted.sum() + right.sum(), 1)),
     }
-    of_labels = _by_label(labels, hits / np.maximum(predicted, 1), hits / np.maximum(right, 1), f1)
-    return figures | of_labels | figures  # micro F1 keeps its name where a label is called "micro"
+    return figures | _by_label(labels, hits / np.maximum(predicted, 1), hits / np.maximum(right, 1), f1)
 
 
 def regression_figures(predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:

@@ -12,7 +12,7 @@ COLUMNS = {
     "eval_loss": "validation loss",
     "eval_accuracy": "accuracy",
     "eval_f1": "macro F1",
-    "eval_f1_micro": "micro F1",
+    "eval_micro_f1": "micro F1",
     "eval_mae": "mean absolute error",
     "eval_r2": "R²",
     "eval_pearson": "Pearson",
