@@ -29,7 +29,7 @@ _REPLACEMENTS = [
     (r"(?<=\p{L})(?<!\p{Nd}-year)-(?=\p{L})", " "),
     (r"\p{Nd}(?=[.,:/-]?\p{Nd})|(?<=\p{Nd}|\p{Nd}[.,:/-])\p{Nd}", "#"),
     # Text that the Treebank's rules have split already: do n't, it 's.
-    (rf"(?<=\p{{L}}) (?={_NOT_OR_VERB})|(?<={_NO_OWNER}) (?='[sS]{_END})", ""),
+    (rf"(?<=\p{{L}})\s+(?={_NOT_OR_VERB})|(?<={_NO_OWNER})\s+(?='[sS]{_END})", ""),
 ]
 # A single # is a character of the text, not a digit.
 _NUMBER = r"#(?:[.,:/-]?#)+"
