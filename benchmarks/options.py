@@ -232,23 +232,29 @@ class Classifier(nn.Module):
         vectors = drop(vectors, options.word_dropout, (*vectors.shape[:2], 1), scale=False)
         batch, _, dim = vectors.shape
         vectors = drop(vectors, options.embedding_dropout, (batch, 1, dim) if options.variational else vectors.shape)
-        packed = nn.utils.rnn.pack_padded_sequence(vectors, lengths, batch_first=True)
-        states, sizes = packed.data, packed.batch_sizes  # [sum of lengths, D]
-        zeros = states.new_zeros(2, batch, options.hidden_size)
+        states = vectors  # [B, T, D]
+        zeros = states.new_zeros(1, batch, options.hidden_size)
+        places = torch.arange(states.shape[1])  # [T]
+        turned = ((lengths[:, None] - 1 - places) % len(places)).unsqueeze(-1)  # [B, T, 1], each text from its end
         for layer in range(options.layers):
-            if layer and options.locked:
-                mask = drop(states.new_ones(batch, states.shape[1]), options.layer_dropout, (batch, states.shape[1]))
-                states = states * mask[torch.cat([torch.arange(int(size)) for size in sizes])]
-            elif layer:
-                states = F.dropout(states, options.layer_dropout, self.training)
-            weights = list(self.weights[8 * layer : 8 * layer + 8])
-            for recurrent in (1, 5):
-                weights[recurrent] = F.dropout(weights[recurrent], options.weight_drop, self.training)
-            states, last, _ = torch.lstm(states, sizes, (zeros, zeros), weights, True, 1, 0.0, self.training, True)
-        padded, _ = nn.utils.rnn.pad_packed_sequence(packed._replace(data=states), batch_first=True)  # [B, T, H]
-        padding = (torch.arange(padded.shape[1]) >= lengths[:, None]).unsqueeze(-1)  # [B, T, 1]
-        highest = padded.masked_fill(padding, -math.inf).amax(dim=1)  # [B, H]
+            if layer:
+                shape = (batch, 1, states.shape[2]) if options.locked else states.shape
+                states = drop(states, options.layer_dropout, shape)
+            directions = []
+            for backward in (False, True):
+                start = 8 * layer + 4 * backward
+                weights = list(self.weights[start : start + 4])
+                weights[1] = F.dropout(weights[1], options.weight_drop, self.training)
+                read = states.take_along_dim(turned, 1) if backward else states
+                read = torch.lstm(read, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
+                directions.append(read.take_along_dim(turned, 1) if backward else read)
+            states = torch.cat(directions, dim=-1)  # [B, T, H]
+        padding = (places >= lengths[:, None]).unsqueeze(-1)  # [B, T, 1]
+        padded = states.masked_fill(padding, 0.0)
+        highest = states.masked_fill(padding, -math.inf).amax(dim=1)  # [B, H]
         mean = padded.sum(dim=1) / lengths[:, None]  # [B, H]
+        size = options.hidden_size
+        ends = padded[torch.arange(batch), lengths - 1]  # [B, H]
         if options.pooling == "attention":
             shares = self.attention(padded).masked_fill(padding, -math.inf).softmax(dim=1)  # [B, T, 1]
             pooled = (shares * padded).sum(dim=1)
@@ -257,7 +263,7 @@ class Classifier(nn.Module):
                 "max": highest,
                 "mean": mean,
                 "mean_max": torch.cat([mean, highest], dim=-1),
-                "last": torch.cat([last[0], last[1]], dim=-1),
+                "last": torch.cat([ends[:, :size], padded[:, 0, size:]], dim=-1),
             }[options.pooling]
         return self.classifier(F.dropout(pooled, options.classifier_dropout, self.training))
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
@@ -125,32 +125,73 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 class GloveBiLSTMLayers(nn.LSTM):
     """Torch's LSTM, its parameters under their own names, run layer by layer: each layer's states are wanted."""
 
-    def forward(self, packed: PackedSequence, layer: int) -> PackedSequence:  # type: ignore[override]
-        """Run one layer, both directions, over packed tokens: ``[sum of lengths, D or H]`` to ``[…, H]``."""
+    def forward(  # type: ignore[override]
+        self, states: torch.Tensor, lengths: torch.Tensor, layer: int
+    ) -> torch.Tensor:
+        """Run one layer, both directions: ``[B, T, D or H]`` to ``[B, T, H]``, of any value at padding.
+
+        Args:
+            states: Tokens first in each text, and padding after them.
+            lengths: How many tokens each text has, ``[B]``.
+            layer: Which one, from 0.
+        """
+        if states.is_cuda:
+            return self._packed(states, lengths, layer)
+        ahead = self._one_direction(states, layer, "")
+        if not self.bidirectional:
+            return ahead
+        # Each text's tokens from the last to the first, and its padding still behind them; undone by the same.
+        places = torch.arange(states.shape[1], device=states.device)  # [T]
+        turned = (lengths.unsqueeze(1) - 1 - places) % states.shape[1]  # [B, T]
+        back = self._one_direction(_gather_tokens(states, turned), layer, "_reverse")
+        return torch.cat([ahead, _gather_tokens(back, turned)], dim=-1)
+
+    def _one_direction(self, states: torch.Tensor, layer: int, suffix: str) -> torch.Tensor:
+        """Read from the left, padding included: what stands after a text's tokens doesn't change their states.
+
+        On a CPU, texts of different lengths that are packed get neither oneDNN's LSTM nor, in training, a backward
+        pass in linear time: torch adds a matrix of all tokens at every one of them.
+        """
+        zeros = states.new_zeros(1, states.shape[0], self.hidden_size)  # [1, B, hidden]
+        return torch.lstm(
+            states,
+            (zeros, zeros),
+            self._weights(layer, suffix),
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=self.training,
+            bidirectional=False,
+            batch_first=True,
+        )[0]
+
+    def _packed(self, states: torch.Tensor, lengths: torch.Tensor, layer: int) -> torch.Tensor:
+        """The same by packing, as cuDNN has it: both directions in one call."""
         suffixes = ["", "_reverse"] if self.bidirectional else [""]
-        weights = [
-            getattr(self, f"{name}_l{layer}{suffix}")
-            for suffix in suffixes
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        num_texts = int(packed.batch_sizes[0])
-        zeros = packed.data.new_zeros(len(suffixes), num_texts, self.hidden_size)  # [directions, B, hidden]
+        # A text without tokens can't be packed: one is read.
+        packed = pack_padded_sequence(states, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+        zeros = states.new_zeros(len(suffixes), states.shape[0], self.hidden_size)  # [directions, B, hidden]
         data, _, _ = torch.lstm(
             packed.data,
             packed.batch_sizes,
             (zeros, zeros),
-            weights,
+            [weight for suffix in suffixes for weight in self._weights(layer, suffix)],
             has_biases=True,
             num_layers=1,
             dropout=0.0,
             train=self.training,
             bidirectional=self.bidirectional,
         )
-        return packed._replace(data=data)
+        packed = packed._replace(data=data)
+        return pad_packed_sequence(packed, batch_first=True, total_length=states.shape[1])[0]
+
+    def _weights(self, layer: int, suffix: str) -> list[torch.Tensor]:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return [getattr(self, f"{name}_l{layer}{suffix}") for name in names]
 
 
 class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
-    """Embedding → dropout → packed BiLSTM. Gives the top layer's state at every token."""
+    """Embedding → dropout → BiLSTM that skips padding. Gives the top layer's state at every token."""
 
     def __init__(self, config: GloveBiLSTMConfig) -> None:
         """Make the model with fresh weights."""
@@ -204,29 +245,21 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             states.requires_grad_()
         hidden_states = [states]
 
-        # Tokens first, in their order, and padding after them: what packing asks for. `places` undoes it.
+        # Tokens first, in their order, and padding after them: what the layers ask for. `places` undoes it.
         order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
         places = torch.argsort(order, dim=1)  # [B, T]
         lengths = mask.sum(dim=1)  # [B]
-        num_tokens = mask.shape[1]
-        if mask.numel() == 0:  # no texts, or none with a word: nothing to pack
+        if mask.numel() == 0:  # no texts, or none with a word: nothing to read
             empty = states.new_zeros(*mask.shape, state_size(self.config))
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
-            packed = pack_padded_sequence(
-                _gather_tokens(states, order),
-                lengths.clamp(min=1).cpu(),  # a text without tokens can't be packed: one is read, and masked below
-                batch_first=True,
-                enforce_sorted=False,
-            )
+            states = _gather_tokens(states, order)
             for layer in range(self.config.num_hidden_layers):
                 if layer > 0:
-                    packed = packed._replace(data=self.lstm_dropout(packed.data))
-                packed = self.lstm(packed, layer)
-                # Only what is returned is laid out in full.
+                    states = self.lstm_dropout(states)
+                states = self.lstm(states, lengths, layer)  # [B, T, H]
                 if output_hidden_states or layer == self.config.num_hidden_layers - 1:
-                    padded, _ = pad_packed_sequence(packed, batch_first=True, total_length=num_tokens)  # [B, T, H]
-                    hidden_states.append(_gather_tokens(padded, places) * mask.unsqueeze(-1).to(padded.dtype))
+                    hidden_states.append(_gather_tokens(states, places).masked_fill(~mask.unsqueeze(-1), 0.0))
 
         return BaseModelOutput(
             last_hidden_state=hidden_states[-1],

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, GloveBiLSTMModel
+from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMLayers
 
 
 class PlainBiLSTM(nn.Module):
@@ -40,6 +41,21 @@ class TestArchitecture:
         plain.linear.load_state_dict(model.classifier.state_dict())
         ids, mask = make_batch()
         assert torch.allclose(model(ids, mask).logits, plain(ids, mask.sum(1)), atol=1e-6)
+
+    @pytest.mark.parametrize("bidirectional", [True, False])
+    def test_packed_as_cudnn_has_it_is_the_same(self, bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = make_model(bidirectional=bidirectional, num_hidden_layers=2)
+        ids, mask = make_batch()
+        mask[3] = 0  # a text without tokens
+        found = []
+        for _ in range(2):
+            model.zero_grad()
+            logits = model(ids, mask).logits
+            logits.square().sum().backward()
+            found.append([logits, *(weight.grad for weight in model.parameters() if weight.requires_grad)])
+            monkeypatch.setattr(GloveBiLSTMLayers, "forward", GloveBiLSTMLayers._packed)
+        for one, other in zip(*found, strict=True):
+            assert one.abs().sum() > 0 and torch.allclose(one, other, atol=1e-5)
 
     def test_defaults_are_the_ones_asked_for(self) -> None:
         config = GloveBiLSTMConfig()
