@@ -99,7 +99,7 @@ class TestGoogleNews:
             ("a 20-year-old mid-1990s covid-19", "a ##-year-old mid-####s covid-##"),
             ("Mr. Smith, AT&T (U.S.) said “hi”—and/or", 'Mr. Smith , AT & T ( U.S. ) said " hi " - - and / or'),
             ("O'Neil rock'n'roll", "O'Neil rock'n'roll"),
-            ("I do \u2028n't say it  's a  t", "I don't say it's a t"),  # however far apart the Treebank's rules left them
+            ("I do \u2028n't say it  's a  t", "I don't say it's a t"),  # however far apart they were left
         ],
     )
     def test_words(self, text: str, words: str) -> None:
