@@ -17,8 +17,8 @@ class GloveBiLSTMConfig(PreTrainedConfig):
         num_hidden_layers: LSTM layers, one upon the other.
         bidirectional: Read the text from both ends. A state then has ``2 * hidden_size`` values.
         pooling: How the states of the top layer become one vector: "last" (the forward state after the last word and
-            the backward state after the first), "mean", "max", or "attention" (a learned weight for each word; Yang et
-            al. 2016, Hierarchical Attention Networks).
+            the backward state after the first), "mean", "max", "mean_max" (both, side by side), or "attention" (a
+            learned weight for each word; Yang et al. 2016, Hierarchical Attention Networks).
         embedding_dropout: Dropout probability on the word vectors.
         lstm_dropout: Dropout probability between the LSTM layers.
         classifier_dropout: Dropout probability on the pooled vector.
@@ -41,7 +41,7 @@ class GloveBiLSTMConfig(PreTrainedConfig):
     hidden_size: int = 256
     num_hidden_layers: int = 2
     bidirectional: bool = True
-    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = "last"
     embedding_dropout: float | int = 0.5
     lstm_dropout: float | int = 0.5
     classifier_dropout: float | int = 0.5

@@ -1,6 +1,7 @@
 """The BiLSTM text classifier. This file is shipped with every saved model, so it stands alone.
 
-Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, V vocab_size, C num_labels.
+Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, P a text's vector, V vocab_size,
+C num_labels.
 """
 
 from typing import Any, cast
@@ -22,6 +23,11 @@ ALIGNMENT = 64
 def state_size(config: GloveBiLSTMConfig) -> int:
     """H, the size of a token's state: both directions, side by side."""
     return config.hidden_size * (2 if config.bidirectional else 1)
+
+
+def pooled_size(config: GloveBiLSTMConfig) -> int:
+    """P, the size of a text's vector: a state's, or that of two side by side."""
+    return state_size(config) * (2 if config.pooling == "mean_max" else 1)
 
 
 class GloveBiLSTMPreTrainedModel(PreTrainedModel):
@@ -279,25 +285,35 @@ class GloveBiLSTMPooler(nn.Module):
             self.score = nn.Linear(state_size(config), 1, bias=False)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Pool ``[B, T, H]`` to ``[B, H]``.
+        """Pool ``[B, T, H]`` to ``[B, P]``.
 
         Args:
             states: The top layer's states, zero at padding, ``[B, T, H]``.
             mask: True at tokens, ``[B, T]``.
         """
         if states.shape[1] == 0:
-            return states.new_zeros(states.shape[0], states.shape[2])
+            return states.new_zeros(states.shape[0], pooled_size(self.config))
         if self.config.pooling == "last":
             return self._last(states, mask)
         if self.config.pooling == "mean":
-            return states.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1).to(states.dtype)
-        expanded = mask.unsqueeze(-1)  # [B, T, 1]
+            return self._mean(states, mask)
         if self.config.pooling == "max":
-            highest = states.masked_fill(~expanded, float("-inf")).amax(dim=1)  # [B, H]
-            return highest.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
+            return self._max(states, mask)
+        if self.config.pooling == "mean_max":
+            return torch.cat([self._mean(states, mask), self._max(states, mask)], dim=-1)
+        return self._attention(states, mask)
+
+    def _mean(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return states.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1).to(states.dtype)
+
+    def _max(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        highest = states.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(dim=1)  # [B, H]
+        return highest.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
+
+    def _attention(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         scores = self.score(torch.tanh(self.projection(states)))  # [B, T, 1]
         # The lowest finite value, so that a text without tokens gets equal weights over its zeros rather than NaN.
-        weights = scores.masked_fill(~expanded, torch.finfo(scores.dtype).min).softmax(dim=1)  # [B, T, 1]
+        weights = scores.masked_fill(~mask.unsqueeze(-1), torch.finfo(scores.dtype).min).softmax(dim=1)  # [B, T, 1]
         return (weights * states).sum(dim=1)
 
     def _last(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -319,7 +335,7 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
         self.glove_bilstm = GloveBiLSTMModel(config)
         self.pooler = GloveBiLSTMPooler(config)
         self.classifier_dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(state_size(config), cast(int, config.num_labels))
+        self.classifier = nn.Linear(pooled_size(config), cast(int, config.num_labels))
         self.post_init()
 
     @can_return_tuple
@@ -356,7 +372,7 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
             output_hidden_states=output_hidden_states,
             return_dict=True,
         )
-        pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, H]
+        pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, P]
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
         mean, std = self.config.target_mean, self.config.target_std
         regression = self.config.problem_type == "regression"

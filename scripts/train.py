@@ -55,7 +55,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     model.add_argument("--oov", choices=["normal", "zeros", "mean"], help="vector of a missing word; default: normal")
     model.add_argument("--hidden_size", type=int, help="of one direction; default: 256")
     model.add_argument("--num_hidden_layers", type=int, help="default: 2")
-    model.add_argument("--pooling", choices=["last", "mean", "max", "attention"], help="default: last")
+    model.add_argument("--pooling", choices=["last", "mean", "max", "mean_max", "attention"], help="default: last")
     model.add_argument("--embedding_dropout", type=float, help="default: 0.5")
     model.add_argument("--lstm_dropout", type=float, help="between layers; default: 0.5")
     model.add_argument("--classifier_dropout", type=float, help="default: 0.5")

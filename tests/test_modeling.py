@@ -84,6 +84,8 @@ class TestArchitecture:
                 pooled = states.mean(0)
             elif pooling == "max":
                 pooled = states.amax(0)
+            elif pooling == "mean_max":
+                pooled = torch.cat([states.mean(0), states.amax(0)])
             else:
                 weights = model.pooler.score(torch.tanh(model.pooler.projection(states))).softmax(0)
                 pooled = (weights * states).sum(0)

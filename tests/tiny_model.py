@@ -8,7 +8,7 @@ from transformers import set_seed
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification
 
 BATCH, LENGTH, VOCABULARY = 13, 7, 99
-POOLINGS = ["last", "mean", "max", "attention"]
+POOLINGS = ["last", "mean", "max", "mean_max", "attention"]
 
 
 def make_model(**changes: Any) -> GloveBiLSTMForSequenceClassification:

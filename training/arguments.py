@@ -98,7 +98,7 @@ class ModelArguments:
     oov: OutOfVocabulary = "normal"
     hidden_size: int = 256
     num_hidden_layers: int = 2
-    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = "last"
     embedding_dropout: float = 0.5
     lstm_dropout: float = 0.5
     classifier_dropout: float = 0.5
