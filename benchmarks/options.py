@@ -48,6 +48,7 @@ class Options:
         strategy: "frozen", "finetune" or "two_stage".
         unfreeze_at: Share of training before the second stage.
         second_rate: The learning rate of the second stage as a share of the first one's.
+        embedding_rate: The embedding's learning rate as a share of the others'.
         hidden_size: Of one direction.
         layers: LSTM layers.
         pooling: "last", "mean", "max", "mean_max" or "attention".
@@ -75,6 +76,7 @@ class Options:
     strategy: str = "two_stage"
     unfreeze_at: float = 0.5
     second_rate: float = 0.3
+    embedding_rate: float = 1.0
     hidden_size: int = 200
     layers: int = 2
     pooling: str = "max"
@@ -349,7 +351,7 @@ def train(data: Data, options: Options, epochs: int, seed: int) -> list[dict[str
                 model.embedding.requires_grad_(True)
                 rate *= options.second_rate
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * (options.embedding_rate if group["params"][0] is model.embedding else 1)
             rows, ids, lengths = pad(data.train, batch)
             labels, vectors = data.train_labels[rows], model.look_up(ids)
             logits = model(vectors, lengths)
@@ -389,7 +391,7 @@ def _r_drop(
     ]
     first, second = (logits.log_softmax(dim=-1) for logits in pairs)
     apart = sum(
-        F.kl_div(a, b, log_target=True, reduction="sum") / len(labels) for a, b in ((first, second), (second, first))
+        F.kl_div(a, b, log_target=True, reduction="sum") / labels.numel() for a, b in ((first, second), (second, first))
     )
     return (loss + loss_of(other, labels)) / 2 + weight * apart / 4
 

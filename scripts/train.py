@@ -92,6 +92,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--ema_decay", type=float, help="keep a moving average of the weights; 0.999 is usual; default: 0, not"
     )
+    training.add_argument(
+        "--r_drop", type=float, help="read training texts twice, and weigh by this how the answers differ; default: 0"
+    )
     training.add_argument("--class_weights", metavar="WEIGHTS", help="'balanced', 'name=weight,…' or a JSON object")
     training.add_argument(
         "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"

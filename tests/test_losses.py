@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
+from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
 from glove_bilstm.vectors.errors import InputError
@@ -267,3 +268,21 @@ class TestClassWeights:
     def test_not_for_regression(self, given_weights: Any) -> None:
         with pytest.raises(InputError, match="regression has none. Leave them out"):
             make_class_weights(given_weights, ["value"], torch.randn(13), REGRESSION)
+
+
+class TestDisagreement:
+    @pytest.mark.parametrize("problem_type", [SINGLE, MULTI, REGRESSION])
+    def test_is_the_mean_divergence_of_both_directions(self, problem_type: str) -> None:
+        one, other = make_batch(problem_type, 1)[0], make_batch(problem_type, 2)[0]
+        if problem_type == SINGLE:
+            distributions = [Categorical(logits=logits) for logits in (one, other)]
+        elif problem_type == MULTI:
+            distributions = [Bernoulli(logits=logits) for logits in (one, other)]
+        else:
+            distributions = [Normal(logits, 1.0) for logits in (one, other)]
+        both = kl_divergence(*distributions) + kl_divergence(*reversed(distributions))  # [B] or [B, C]
+        loss = TaskLoss(problem_type)
+        assert loss.disagreement(one, other) == pytest.approx(float(both.mean()) / 2, rel=1e-4)
+        assert loss.disagreement(one, other, 2) == pytest.approx(float(both.sum()) / 4, rel=1e-4)
+        assert loss.disagreement(one, one) == 0
+        assert torch.isfinite(loss.disagreement(1e4 * one, -1e4 * one))

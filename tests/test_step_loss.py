@@ -90,3 +90,46 @@ def test_accumulated_uneven_batches_are_one_step(tmp_path: Path) -> None:
         norms.append([log["grad_norm"] for log in trainer.state.log_history if "grad_norm" in log])
     assert len(norms[0]) == 12
     assert norms[1] == pytest.approx(norms[0], rel=1e-3) and norms[2] == pytest.approx(norms[0], rel=1e-3)
+
+
+def test_r_drop_adds_what_two_passes_differ_by(tmp_path: Path) -> None:
+    labels = torch.arange(13) % 3
+    trainer = make_trainer(tmp_path, make_model(problem_type=SINGLE), r_drop=3.0)
+    ids, mask = make_batch()
+    inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+    torch.manual_seed(5)
+    loss = trainer.compute_loss(trainer.model.train(), dict(inputs))
+    torch.manual_seed(5)
+    one, other = trainer.model(torch.cat([ids, ids]), torch.cat([mask, mask])).logits.chunk(2)
+    assert not torch.allclose(one, other)
+    p, q = one.softmax(-1), other.softmax(-1)
+    apart = ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()) / 13  # both directions, the mean over rows
+    losses = F.cross_entropy(one, labels) + F.cross_entropy(other, labels)
+    torch.testing.assert_close(loss, losses / 2 + 3.0 * apart / 4)
+    # In evaluation there is one pass, and the plain loss.
+    trainer.model.eval()
+    with torch.no_grad():
+        assert float(trainer.compute_loss(trainer.model, dict(inputs))) == pytest.approx(
+            float(F.cross_entropy(trainer.model(ids, mask).logits, labels))
+        )
+
+
+def test_r_drop_of_accumulated_batches_is_that_of_one(tmp_path: Path) -> None:
+    """Without dropout the passes agree, so what is left is the plain loss, however the step is divided."""
+    still = {"embedding_dropout": 0.0, "lstm_dropout": 0.0, "classifier_dropout": 0.0}
+    losses = []
+    for batch, accumulation, r_drop in ((12, 1, 0.0), (12, 1, 1.0), (4, 3, 1.0)):
+        trainer = make_trainer(
+            tmp_path, make_model(problem_type=SINGLE, **still), per_device_train_batch_size=batch,
+            gradient_accumulation_steps=accumulation, logging_steps=1, logging_strategy="steps", r_drop=r_drop,
+        )  # fmt: skip
+        trainer.train()
+        losses.append([log["loss"] for log in trainer.state.log_history if "loss" in log])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3) and losses[2] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_r_drop_needs_the_trainers_own_loss(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="r_drop must be a number of at least 0; it is -1"):
+        make_trainer(tmp_path, make_model(problem_type=SINGLE), r_drop=-1.0)
+    with pytest.raises(InputError, match="r_drop belong to the Trainer's own loss"):
+        make_trainer(tmp_path, make_model(), r_drop=1.0)

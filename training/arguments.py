@@ -138,6 +138,9 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             they do with few texts.
         ema_decay: Evaluate and keep an exponential moving average of the weights; see `AveragedAdamW`. 0.999 is usual;
             0: not.
+        r_drop: α of R-Drop (Liang et al. 2021, https://arxiv.org/abs/2106.14448): every training text is read twice,
+            each time with other dropout, and half of α times what the two answers differ by is added to their mean
+            loss. Twice the computation. 0: not.
         class_weights: "balanced", or weights by name ("spam=3,ham=1", or a JSON object); see `make_class_weights`.
         focal_gamma: γ of the focal loss, by which what is learned already counts less; see `TaskLoss`. 0: not.
         early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
@@ -158,6 +161,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     gradual: bool = field(default=False, metadata={"help": "Unfreeze from the top down, the embedding last."})
     min_steps: int = field(default=0, metadata={"help": "Train for more epochs where they make fewer steps."})
     ema_decay: float = field(default=0.0, metadata={"help": "Decay of the moving average of the weights; 0: none."})
+    r_drop: float = field(default=0.0, metadata={"help": "Weight of the disagreement of two passes; 0: one pass."})
     class_weights: str | None = field(default=None, metadata={"help": "'balanced', or weights by name."})
     focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
     early_stopping_patience: int = field(
@@ -287,6 +291,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             raise ValueError(f"learning_rate must be above 0 for two stages; it is {self.learning_rate}.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be at least 0 and below 1; it is {self.ema_decay}.")
+        if not 0 <= self.r_drop < math.inf:
+            raise ValueError(f"r_drop must be a number of at least 0; it is {self.r_drop}.")
         if self.sparse_embedding_updates and self.ema_decay:
             raise ValueError(
                 "sparse_embedding_updates leaves alone the rows whose words aren't in the batch, and ema_decay "

@@ -76,6 +76,30 @@ class TaskLoss:
             losses = improbable.clamp_min(torch.finfo(logits.dtype).tiny) ** self.focal_gamma * losses
         return losses.mean() if num_items is None else losses.sum() / num_items
 
+    def disagreement(
+        self, one: torch.Tensor, other: torch.Tensor, num_items: int | torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """How far two passes over a batch are apart: R-Drop's term (Liang et al. 2021), a scalar.
+
+        The mean of the Kullback-Leibler divergences in both directions, between the passes' distributions of each
+        item: over the classes, over yes and no of each label, or, for values, normal ones of variance 1.
+
+        Args:
+            one: Logits ``[B, C]`` of one pass.
+            other: Those of the other.
+            num_items: By what to divide the sum; see `__call__`.
+        """
+        one, other = (logits.to(torch.promote_types(logits.dtype, torch.float32)) for logits in (one, other))
+        if self.problem_type == REGRESSION:
+            items = (one - other).square() / 2  # [B, C]
+        else:
+            # Both directions together are the sum of (p - q)(log p - log q).
+            if self.problem_type == MULTI_LABEL:
+                one, other = (torch.stack([logits, torch.zeros_like(logits)], -1) for logits in (one, other))
+            logs = one.log_softmax(-1), other.log_softmax(-1)
+            items = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum(-1) / 2  # [B] or [B, C]
+        return items.mean() if num_items is None else items.sum() / num_items
+
     def _cross_entropy(
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:

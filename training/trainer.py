@@ -52,11 +52,11 @@ class GloveBiLSTMTrainer(Trainer):
         if model.config.problem_type is not None and self.compute_loss_func is None:
             # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
             # the same however the step is divided.
-            self.compute_loss_func = functools.partial(_step_loss, model.config, self._make_loss(model.config))
-        elif self.args.class_weights is not None or self.args.focal_gamma:
+            self.compute_loss_func = functools.partial(self._step_loss, model.config, self._make_loss(model.config))
+        elif self.args.class_weights is not None or self.args.focal_gamma or self.args.r_drop:
             raise InputError(
-                "class_weights and focal_gamma belong to the Trainer's own loss, which needs config.problem_type and "
-                "no compute_loss_func. Set the first, or leave out the second."
+                "class_weights, focal_gamma and r_drop belong to the Trainer's own loss, which needs "
+                "config.problem_type and no compute_loss_func. Set the first, or leave out the second."
             )
         if self.args.ema_decay:
             self.add_callback(AveragingCallback)
@@ -214,6 +214,32 @@ class GloveBiLSTMTrainer(Trainer):
             self.strategy.drop_unwanted_gradients()
         return loss
 
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss of a batch; in training with `r_drop`, of every row twice, with other dropout each time."""
+        if self.args.r_drop and model.training:
+            inputs = {name: torch.cat([values, values]) for name, values in inputs.items()}
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def _step_loss(
+        self,
+        config: GloveBiLSTMConfig,
+        loss: TaskLoss,
+        outputs: Any,
+        labels: torch.Tensor,
+        num_items_in_batch: Any = None,
+    ) -> torch.Tensor:
+        logits = outputs["logits"]
+        if config.problem_type == REGRESSION:
+            logits, labels = ((values - config.target_mean) / config.target_std for values in (logits, labels))
+        if not (self.args.r_drop and cast(nn.Module, self.model).training):
+            return loss(logits, labels, num_items_in_batch)
+        first, second = logits.chunk(2)
+        once, _ = labels.chunk(2)
+        losses = loss(first, once, num_items_in_batch) + loss(second, once, num_items_in_batch)
+        return (losses + self.args.r_drop * loss.disagreement(first, second, num_items_in_batch)) / 2
+
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
         # Transformers leaves out labels of -100, which here are regression's to have.
         counted = [{"labels": torch.zeros_like(batch["labels"])} for batch in batch_samples if "labels" in batch]
@@ -245,12 +271,3 @@ class GloveBiLSTMTrainer(Trainer):
             + (f"The last complete checkpoint is {last}. " if last is not None else "No checkpoint was complete yet. ")
             + "Lower --learning_rate, or look for what is unusual in that batch."
         )
-
-
-def _step_loss(
-    config: GloveBiLSTMConfig, loss: TaskLoss, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None
-) -> torch.Tensor:
-    logits = outputs["logits"]
-    if config.problem_type == REGRESSION:
-        logits, labels = ((values - config.target_mean) / config.target_std for values in (logits, labels))
-    return loss(logits, labels, num_items_in_batch)
