@@ -95,7 +95,12 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--r_drop", type=float, help="read training texts twice, and weigh by this how the answers differ; default: 0"
     )
-    training.add_argument("--class_weights", metavar="WEIGHTS", help="'balanced', 'name=weight,…' or a JSON object")
+    training.add_argument(
+        "--class_weights",
+        metavar="WEIGHTS",
+        help="'balanced', 'balanced_sqrt' (half of the way), 'auto' (that for several labels, otherwise none), "
+        "'name=weight,…' or a JSON object; default: none",
+    )
     training.add_argument(
         "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"
     )

@@ -180,6 +180,7 @@ class TestParsing:
         ("text", "weights"),
         [
             ("balanced", "balanced"),
+            ("balanced_sqrt", "balanced_sqrt"),
             ("pos=2,neg=0.5", {"pos": 2, "neg": 0.5}),
             (" pos = 2 , neg=1e-3 ", {"pos": 2, "neg": 0.001}),
             ("balanced=3", {"balanced": 3}),
@@ -196,7 +197,7 @@ class TestParsing:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", "have no '=' in ''. Give 'balanced', or"),
+            ("", "have no '=' in ''. Give 'balanced' or"),
             ("Balanced", "have no '=' in 'Balanced'"),
             ("pos=2,", "have no '=' in ''"),
             ("a, b=2", "have no '=' in 'a'"),
@@ -244,6 +245,12 @@ class TestClassWeights:
         else:
             assert (weights / weights[0]).tolist() == pytest.approx([1, 7, 1, 1, 0.1], rel=1e-5)
 
+    def test_half_of_the_way(self) -> None:
+        labels = torch.tensor([0] * 9 + [1] * 4)
+        weights = make_class_weights("balanced_sqrt", ["often", "seldom"], labels, SINGLE)
+        assert weights[1] / weights[0] == pytest.approx(9**0.5 / 4**0.5)
+        assert weights[labels].mean() == pytest.approx(1)
+
     def test_the_weighted_loss_is_torchs_over_all_rows(self) -> None:
         """A mean of its own over each batch would be another; that of the whole training split is the same."""
         logits, labels = make_batch(SINGLE, rows=99)
@@ -257,6 +264,8 @@ class TestClassWeights:
         assert weights.dtype == torch.float32
         # Of the second label there are no positives, of the fourth no negatives.
         assert weights.tolist() == [3, 1, 3, 1, pytest.approx(1 / 3)]
+        half = make_class_weights("balanced_sqrt", self.names, labels, MULTI)
+        assert half.tolist() == pytest.approx([3**0.5, 1, 3**0.5, 1, 3**-0.5])
         assert make_class_weights({"class 1": 7}, self.names, labels, MULTI).tolist() == [1, 7, 1, 1, 1]
 
     def test_classes_that_there_are_not(self) -> None:
@@ -264,7 +273,7 @@ class TestClassWeights:
         with pytest.raises(InputError, match="no class 'class 9' to give a weight to; there are: class 0, class 1, "):
             make_class_weights({"class 1": 2, "class 9": 2}, self.names, labels, SINGLE)
 
-    @pytest.mark.parametrize("given_weights", ["balanced", {"class 1": 2.0}])
+    @pytest.mark.parametrize("given_weights", ["balanced", "balanced_sqrt", {"class 1": 2.0}])
     def test_not_for_regression(self, given_weights: Any) -> None:
         with pytest.raises(InputError, match="regression has none. Leave them out"):
             make_class_weights(given_weights, ["value"], torch.randn(13), REGRESSION)

@@ -38,6 +38,8 @@ def test_class_weights_smoothing_and_focal(tmp_path: Path) -> None:
     weights = torch.tensor([1.0, 3.0, 1.0])
     counts = torch.bincount(torch.tensor(rows()["labels"][:])).float()
     weights *= 47 / (weights * counts).sum()  # their mean over the training labels is 1
+    unweighted, logits = loss_of(tmp_path, labels, {"problem_type": SINGLE}, class_weights="auto")
+    assert unweighted == pytest.approx(float(F.cross_entropy(logits, labels)))
     given = {"class_weights": "LABEL_1=3"}
     loss, logits = loss_of(tmp_path, labels, {"problem_type": SINGLE}, **given)
     each = F.cross_entropy(logits, labels, reduction="none")
@@ -59,12 +61,13 @@ def test_regression_is_standardised(tmp_path: Path) -> None:
         loss_of(tmp_path, targets, config, focal_gamma=2.0)
 
 
-def test_balanced_weights_of_several_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("class_weights", "power"), [("balanced", 1.0), ("auto", 0.5)])
+def test_balanced_weights_of_several_labels(class_weights: str, power: float, tmp_path: Path) -> None:
     """47 rows, of which 40 have the first label, and 5 the second."""
     vectors = [[float(row < 40), float(row < 5), 0.0] for row in range(47)]
     data = Dataset.from_dict({"input_ids": rows()["input_ids"][:], "labels": vectors})
     arguments = GloveBiLSTMTrainingArguments(
-        output_dir=str(tmp_path), use_cpu=True, class_weights="balanced", eval_strategy="no", report_to="none"
+        output_dir=str(tmp_path), use_cpu=True, class_weights=class_weights, eval_strategy="no", report_to="none"
     )
     model = make_model(problem_type="multi_label_classification").eval()
     trainer = GloveBiLSTMTrainer(model=model, args=arguments, train_dataset=data, data_collator=collate)
@@ -73,7 +76,7 @@ def test_balanced_weights_of_several_labels(tmp_path: Path) -> None:
     with torch.no_grad():
         logits = model(ids, mask).logits
         loss = trainer.compute_loss(model, {"input_ids": ids, "attention_mask": mask, "labels": labels})
-    positives = torch.tensor([7 / 40, 42 / 5, 1.0])
+    positives = torch.tensor([7 / 40, 42 / 5, 1.0]) ** power
     assert loss == pytest.approx(float(F.binary_cross_entropy_with_logits(logits, labels, pos_weight=positives)))
 
 

@@ -141,7 +141,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         r_drop: α of R-Drop (Liang et al. 2021, https://arxiv.org/abs/2106.14448): every training text is read twice,
             each time with other dropout, and half of α times what the two answers differ by is added to their mean
             loss. Twice the computation. 0: not.
-        class_weights: "balanced", or weights by name ("spam=3,ham=1", or a JSON object); see `make_class_weights`.
+        class_weights: "balanced", "balanced_sqrt", or weights by name ("spam=3,ham=1", or a JSON object); see
+            `make_class_weights`. "auto": "balanced_sqrt" for multi-label classification, otherwise none.
         focal_gamma: γ of the focal loss, by which what is learned already counts less; see `TaskLoss`. 0: not.
         early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
     """
@@ -162,7 +163,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     min_steps: int = field(default=0, metadata={"help": "Train for more epochs where they make fewer steps."})
     ema_decay: float = field(default=0.0, metadata={"help": "Decay of the moving average of the weights; 0: none."})
     r_drop: float = field(default=0.0, metadata={"help": "Weight of the disagreement of two passes; 0: one pass."})
-    class_weights: str | None = field(default=None, metadata={"help": "'balanced', or weights by name."})
+    class_weights: str | None = field(default=None, metadata={"help": "How to balance, or weights by name."})
     focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
     early_stopping_patience: int = field(
         default=4, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}

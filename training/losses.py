@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -112,18 +112,22 @@ class TaskLoss:
         return F.mse_loss(logits.view_as(labels), labels.to(logits), reduction="none")
 
 
-def parse_class_weights(text: str) -> Mapping[str, float] | Literal["balanced"]:
+Balance = Literal["balanced", "balanced_sqrt"]
+"""Class weights from the numbers of rows; see `make_class_weights`."""
+
+
+def parse_class_weights(text: str) -> Mapping[str, float] | Balance:
     """Read class weights as the command line gives them.
 
     Args:
-        text: "balanced", ``name=weight,name=weight``, or, where a name holds a comma, a JSON object:
+        text: "balanced", "balanced_sqrt", ``name=weight,name=weight``, or, where a name holds a comma, a JSON object:
             ``{"name": weight}``.
 
     Raises:
         InputError: It is none of these, a class is named twice, or a weight isn't a number above 0.
     """
-    if text == "balanced":
-        return "balanced"
+    if text in get_args(Balance):
+        return cast(Balance, text)
     if text.lstrip().startswith("{"):
         try:
             pairs = json.loads(text, object_pairs_hook=list)
@@ -135,7 +139,7 @@ def parse_class_weights(text: str) -> Mapping[str, float] | Literal["balanced"]:
             name, equals, weight = part.rpartition("=")
             if not equals:
                 raise InputError(
-                    f"The class weights {text!r} have no '=' in {part!r}. Give 'balanced', or "
+                    f"The class weights {text!r} have no '=' in {part!r}. Give 'balanced' or 'balanced_sqrt', or "
                     "'name=weight,name=weight', or, where a name holds a comma, '{\"name\": weight}'."
                 )
             pairs.append((name.strip(), weight))
@@ -153,7 +157,7 @@ def parse_class_weights(text: str) -> Mapping[str, float] | Literal["balanced"]:
 
 
 def make_class_weights(
-    given: Mapping[str, float] | Literal["balanced"],
+    given: Mapping[str, float] | Balance,
     names: Sequence[str],
     labels: torch.Tensor,
     problem_type: ProblemType,
@@ -164,9 +168,10 @@ def make_class_weights(
     mean over rows is all that it takes: weighted means of batches don't add up to that of their rows. Balanced, every
     class has the same weight in all, as in scikit-learn. For multi-label classification a weight is that of a label's
     positives; balanced, they have as much of it as its negatives. What has no rows to balance has weight 1.
+    "balanced_sqrt" goes half of the way: the square roots of those weights.
 
     Args:
-        given: By name, where those not named have weight 1; or "balanced".
+        given: By name, where those not named have weight 1; or how to balance.
         names: The classes' names, in the order of their ids.
         labels: Of the training split: ids ``[N]``, or 0s and 1s ``[N, C]``.
         problem_type: Which of the two.
@@ -183,9 +188,17 @@ def make_class_weights(
     rows = (torch.bincount(labels, minlength=len(names)) if single else labels.sum(dim=0)).double()  # [C]
     if isinstance(given, str):
         others = len(labels) / (rows > 0).sum().double() if single else len(labels) - rows
-        return torch.where((rows > 0) & (others > 0), others / rows, 1.0).float()
+        weights = torch.where((rows > 0) & (others > 0), others / rows, 1.0)  # [C]
+        if given == "balanced":
+            return weights.float()
+        return _scaled(weights.sqrt(), rows, single)
     unknown = [name for name in given if name not in names]
     if unknown:
         raise InputError(f"There is no class {unknown[0]!r} to give a weight to; there are: {', '.join(names)}.")
     weights = torch.tensor([given.get(name, 1.0) for name in names], dtype=torch.float64)  # [C]
-    return (weights * len(labels) / (weights * rows).sum() if single else weights).float()
+    return _scaled(weights, rows, single)
+
+
+def _scaled(weights: torch.Tensor, rows: torch.Tensor, single: bool) -> torch.Tensor:
+    """Weights ``[C]`` of which the mean over the rows is 1, where each row has one class."""
+    return (weights * rows.sum() / (weights * rows).sum() if single else weights).float()

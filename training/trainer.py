@@ -26,7 +26,7 @@ from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
 from glove_bilstm.training.sampling import LengthGroupedBatches
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
-from glove_bilstm.training.tasks import REGRESSION
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
 
 
@@ -90,12 +90,15 @@ class GloveBiLSTMTrainer(Trainer):
 
     def _make_loss(self, config: Any) -> TaskLoss:
         weights = None
-        if self.args.class_weights is not None and self.train_dataset is not None:
+        given = self.args.class_weights
+        if given == "auto":
+            given = "balanced_sqrt" if config.problem_type == MULTI_LABEL else None
+        if given is not None and self.train_dataset is not None:
             dataset: Any = self.train_dataset
             name = "label" if "label" in dataset[0] else "labels"
             labels = dataset[name] if isinstance(dataset, datasets.Dataset) else [row[name] for row in dataset]
             weights = make_class_weights(
-                parse_class_weights(self.args.class_weights),
+                parse_class_weights(given),
                 label_names(config),
                 torch.tensor(labels[:]),
                 config.problem_type,
