@@ -76,7 +76,7 @@ class TestRecipes:
             assert main(["train", "--output_dir", str(out), *tuned, "--embedding_strategy", strategy]) == 0
             config = json.loads((out / "config.json").read_text())
             assert config["freeze_embeddings"] == (strategy == "frozen")
-            assert config["pooling"] == "max" and config["hidden_size"] == 6  # the recipe's, and the flag's
+            assert config["pooling"] == "mean_max" and config["hidden_size"] == 6  # the recipe's, and the flag's
 
 
 class TestRefused:
