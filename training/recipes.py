@@ -39,11 +39,7 @@ RECIPES = {
     "classic": Recipe(),
     # What did better on validation in benchmarks/options.py: vectors trained along, but at a third of the rate.
     "tuned": Recipe(
-        model={
-            "hidden_size": 200,
-            "pooling": "mean_max",
-            "embedding_dropout": 0.35,
-        },
+        model={"hidden_size": 200, "pooling": "mean_max"},
         training={
             "embedding_strategy": "finetune",
             "embedding_learning_rate": 3e-4,
