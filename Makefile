@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml constraints.txt $(ROOMS)
 install: $(VENV)/installed ## Build .venv with the package and its development tools
 
 demo: $(VENV)/installed ## Train on the bundled reviews, then load the saved folder in a new process and predict
-	$(VENV)/bin/glove-bilstm train --output_dir out/demo --overwrite \
+	$(VENV)/bin/glove-bilstm train --recipe classic --output_dir out/demo --overwrite \
 		--embedding_dropout 0.2 --learning_rate 2e-3
 	$(VENV)/bin/python scripts/demo.py out/demo
 

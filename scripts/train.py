@@ -25,9 +25,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--recipe",
         choices=["classic", "tuned"],
-        default="classic",
-        help="defaults for what follows: the plain architecture, or what does better in our measurements; "
-        "default: classic",
+        default="tuned",
+        help="defaults for what follows: 'classic' is the plain architecture with frozen vectors, 'tuned' what does "
+        "better in our measurements; default: tuned",
     )
 
     data = parser.add_argument_group("data")
@@ -53,9 +53,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--extra_words", type=int, help="rows at the head of the vectors whose words are added; default: 20000"
     )
     model.add_argument("--oov", choices=["normal", "zeros", "mean"], help="vector of a missing word; default: normal")
-    model.add_argument("--hidden_size", type=int, help="of one direction; default: 256")
+    model.add_argument("--hidden_size", type=int, help="of one direction; default: 200; classic: 256")
     model.add_argument("--num_hidden_layers", type=int, help="default: 2")
-    model.add_argument("--pooling", choices=["last", "mean", "max", "mean_max", "attention"], help="default: last")
+    model.add_argument(
+        "--pooling", choices=["last", "mean", "max", "mean_max", "attention"], help="default: mean_max; classic: last"
+    )
     model.add_argument("--embedding_dropout", type=float, help="default: 0.5")
     model.add_argument("--lstm_dropout", type=float, help="between layers; default: 0.5")
     model.add_argument("--classifier_dropout", type=float, help="default: 0.5")
@@ -64,12 +66,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--embedding_strategy",
         choices=["frozen", "finetune", "two_stage"],
-        help="leave the vectors, train them, or leave them first and train them later; default: frozen",
+        help="leave the vectors, train them, or leave them first and train them later; default: finetune; classic: "
+        "frozen",
     )
     training.add_argument(
         "--embedding_learning_rate",
         type=float,
-        help="finetune: the embedding's own; two_stage: everything's in the second stage (default: a tenth)",
+        help="finetune: the embedding's own (default: 3e-4; classic: the learning rate); two_stage: everything's in "
+        "the second stage (classic: a tenth of it)",
     )
     training.add_argument("--embedding_weight_decay", type=float, help="the embedding's own; default: 0")
     training.add_argument(
@@ -90,22 +94,28 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--gradual", action="store_true", help="two_stage: unfreeze from the top down, the embedding last"
     )
     training.add_argument(
-        "--ema_decay", type=float, help="keep a moving average of the weights; 0.999 is usual; default: 0, not"
+        "--ema_decay", type=float, help="keep a moving average of the weights; default: 0.999; classic: 0, not"
     )
     training.add_argument(
-        "--r_drop", type=float, help="read training texts twice, and weigh by this how the answers differ; default: 0"
+        "--r_drop",
+        type=float,
+        help="read training texts twice, and weigh by this how the answers differ; default: 1; classic: 0, read once",
     )
     training.add_argument(
         "--class_weights",
         metavar="WEIGHTS",
         help="'balanced', 'balanced_sqrt' (half of the way), 'auto' (that for several labels, otherwise none), "
-        "'name=weight,…' or a JSON object; default: none",
+        "'name=weight,…' or a JSON object; default: auto; classic: none",
     )
     training.add_argument(
         "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"
     )
-    training.add_argument("--min_steps", type=int, help="more epochs where there are fewer steps; default: 0")
-    training.add_argument("--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 4")
+    training.add_argument(
+        "--min_steps", type=int, help="more epochs where there are fewer steps; default: 1500; classic: 0"
+    )
+    training.add_argument(
+        "--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 0; classic: 4"
+    )
     return parser.parse_known_args(argv)
 
 

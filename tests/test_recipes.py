@@ -15,6 +15,7 @@ RECIPE = Recipe(
         "unfreeze_at": "0.3",
         "min_steps": 99,
         "num_train_epochs": 4,
+        "ema_decay": 0.99,
         "seed": 3,
     }
 )
@@ -32,6 +33,9 @@ RECIPE = Recipe(
         ({"num_train_epochs": 2}, {"num_train_epochs", "min_steps"}),
         ({"max_steps": 2}, {"min_steps"}),
         ({"learning_rate": 1e-4}, {"embedding_learning_rate"}),
+        ({"sparse_embedding_updates": True}, {"ema_decay"}),
+        ({"sparse_embedding_updates": False}, set()),
+        ({"optim": None}, {"ema_decay"}),
     ],
 )
 def test_what_is_given_counts(given: dict, left_out: set[str]) -> None:
@@ -43,6 +47,8 @@ def test_every_recipe_is_taken(name: str, tmp_path: Path) -> None:
     ModelArguments(**RECIPES[name].model)
     for strategy in (None, "frozen", "finetune", "two_stage"):
         given = {} if strategy is None else {"embedding_strategy": strategy}
+        GloveBiLSTMTrainingArguments(output_dir=str(tmp_path), **given, **RECIPES[name].training_for(given))
+    for given in ({"embedding_strategy": "finetune", "sparse_embedding_updates": True}, {"optim": "sgd"}):
         GloveBiLSTMTrainingArguments(output_dir=str(tmp_path), **given, **RECIPES[name].training_for(given))
 
 

@@ -23,7 +23,8 @@ class Recipe:
         """Its training options, as far as those that are given leave them any meaning.
 
         Another strategy leaves out those of the recipe's own; another learning rate, the embedding's, which is a share
-        of it unless told; a number of epochs or steps, the least number of steps.
+        of it unless told; a number of epochs or steps, the least number of steps; sparse updates or another optimizer,
+        the moving average, which can't be had with them.
         """
         strategy = given.get("embedding_strategy", self.training.get("embedding_strategy"))
         idle = {*given, *set(STRATEGY_OPTIONS["two_stage"]).difference(STRATEGY_OPTIONS.get(strategy, ()))}
@@ -31,6 +32,8 @@ class Recipe:
             idle.add("min_steps")
         if "learning_rate" in given:
             idle.add("embedding_learning_rate")
+        if given.get("sparse_embedding_updates") or "optim" in given:
+            idle.add("ema_decay")
         return {name: value for name, value in self.training.items() if name not in idle}
 
 
@@ -53,4 +56,4 @@ RECIPES = {
         },
     ),
 }
-"""By their names; `glove-bilstm train` uses "classic" unless told."""
+"""By their names; `glove-bilstm train` uses "tuned" unless told, the argument classes are "classic"."""
