@@ -36,11 +36,13 @@ class DataSet:
         metric: What is compared, and chosen by on validation.
         vectors: The file of vectors, in the folder `vectors` beside the data sets.
         flags: Of `glove-bilstm train`.
+        tuned: More of them, beside `--recipe tuned`; chosen on validation, see options.md.
     """
 
     metric: str = "accuracy"
     vectors: str = "glove.reviews.300d.txt.gz"
     flags: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
 
 
 DATA_SETS = {  # the cheapest first
@@ -190,7 +192,8 @@ def measure_package(run: Run, folder: Path, vectors: Path, work: Path) -> dict[s
         vectors = random_vectors(vectors, work)
     output = work / f"{run.row.replace('/', '-')}-seed{run.seed}"
     where = ["--dataset", str(folder), "--vectors", str(vectors), "--output_dir", str(output)]
-    how = [*PACKAGE[run.method], *DATA_SETS[run.dataset].flags, "--seed", str(run.seed)]
+    flags = DATA_SETS[run.dataset].flags + (DATA_SETS[run.dataset].tuned if run.method == "tuned" else ())
+    how = [*PACKAGE[run.method], *flags, "--seed", str(run.seed)]
     command = ["glove-bilstm", "train", *where, *how]
     print(shlex.join(command), file=sys.stderr)
     shutil.rmtree(output, ignore_errors=True)  # of an interrupted run
@@ -225,7 +228,7 @@ def commit() -> str:
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=here, check=True, capture_output=True, text=True).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", ".", ":!benchmarks/accuracy.jsonl", ":!benchmarks/accuracy.md")
+    changed = git("status", "--porcelain", "--", ".", ":!*.jsonl", ":!*.md", ":!tests")  # what can't change a result
     return git("rev-parse", "HEAD") + "-changed" * bool(changed)
 
 

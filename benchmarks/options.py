@@ -391,7 +391,8 @@ def _r_drop(
     ]
     first, second = (logits.log_softmax(dim=-1) for logits in pairs)
     apart = sum(
-        F.kl_div(a, b, log_target=True, reduction="sum") / labels.numel() for a, b in ((first, second), (second, first))
+        F.kl_div(a, b, log_target=True, reduction="sum") / labels.numel()
+        for a, b in ((first, second), (second, first))
     )
     return (loss + loss_of(other, labels)) / 2 + weight * apart / 4
 
