@@ -48,7 +48,10 @@ class DataSet:
 DATA_SETS = {  # the cheapest first
     "trec": DataSet(),
     "sst2": DataSet(),
-    "goemotions": DataSet(metric="f1"),
+    "goemotions": DataSet(
+        metric="f1",
+        tuned=("--learning_rate", "2e-3", "--embedding_learning_rate", "6e-4", "--num_train_epochs", "8"),
+    ),
     "imdb": DataSet(flags=("--max_length", "400")),  # of training texts alone, for time
 }
 BASELINES = ("majority", "tfidf", "mean")
