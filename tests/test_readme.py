@@ -51,7 +51,7 @@ def test_the_other_blocks_in_their_order(
     shared = tmp_path / "shared" / "data"
     (shared / "vectors").mkdir(parents=True)
     (shared / "sst2").symlink_to(dataset_folder)
-    (shared / "vectors" / "glove.reviews.100d.txt.gz").write_bytes(gzip.compress(vectors_file.read_bytes()))
+    (shared / "vectors" / "glove.reviews.300d.txt.gz").write_bytes(gzip.compress(vectors_file.read_bytes()))
 
     shell = reader_environment(tmp_path)
     python = []
