@@ -36,7 +36,7 @@ class DataSet:
         metric: What is compared, and chosen by on validation.
         vectors: The file of vectors, in the folder `vectors` beside the data sets.
         flags: Of `glove-bilstm train`.
-        tuned: More of them, beside `--recipe tuned`; chosen on validation, see options.md.
+        tuned: More of them, beside `--recipe tuned`; chosen by validation figures alone.
     """
 
     metric: str = "accuracy"

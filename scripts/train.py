@@ -26,8 +26,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--recipe",
         choices=["classic", "tuned"],
         default="tuned",
-        help="defaults for what follows: 'classic' is the plain architecture with frozen vectors, 'tuned' what does "
-        "better in our measurements; default: tuned",
+        help="defaults for what follows: 'classic' is the plain architecture with frozen vectors, 'tuned' what "
+        "did well on our validation splits; default: tuned",
     )
 
     data = parser.add_argument_group("data")

@@ -40,7 +40,7 @@ class Recipe:
 RECIPES = {
     # The plain architecture: two layers of 256 in each direction, their last states, dropout 0.5, frozen vectors.
     "classic": Recipe(),
-    # What did better on validation in benchmarks/options.py: vectors trained along, but at a third of the rate.
+    # Chosen on validation, see benchmarks/options.md: vectors trained along, but at a third of the rate.
     "tuned": Recipe(
         model={"hidden_size": 200, "pooling": "mean_max"},
         training={
