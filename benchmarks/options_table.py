@@ -17,18 +17,19 @@ over seeds, whose number stands behind it; a change's figure is its difference t
 where the base wasn't run with them, its own without a sign. A point or less between single runs is noise.
 
 What the tuned recipe makes of it: vectors trained along, at 0.3 of the rate; mean and maximum side by side; R-Drop;
-dropout of 0.5 on the vectors, as in the plain architecture; averaged weights; for several labels, positives weighed by
-the square root of how rare they are. That is a choice, not a proof. Nearly all is one run each; most rows with several
-changes have no partner that differs in one thing alone; and of some twenty settings the best looks better than it is.
-R-Drop and the pooling each gained less than what is noise here. Clear of it are fine-tuning from the start on TREC, the
-loss by adversarial training on SST-2, and on GoEmotions the weights (50.7 against 47.0, though with word dropout too).
-Weight-drop, label smoothing, word dropout and one mask of dropout for a whole text changed nothing that could be told
-from noise, so of these the package has only the smoothing, which is transformers' own option.
+dropout of 0.5 on the vectors, as in the plain architecture; averaged weights; for several labels, positives weighed
+by the square root of how rare they are. That is a choice, not a proof. Nearly all is one run each; most rows with
+several changes have no partner that differs in one thing alone; and of some twenty settings the best looks better
+than it is. R-Drop and the pooling each gained less than what is noise here. Clear of it are fine-tuning from the
+start on TREC, the loss by adversarial training on SST-2, and on GoEmotions the weights (50.7 against 47.0, though
+with word dropout too). Weight-drop, label smoothing, word dropout and one mask of dropout for a whole text changed
+nothing that could be told from noise, so of these the package has only the smoothing, which is transformers' own
+option.
 
 Two runs on GoEmotions were stopped and have no line: fine-tuning at 0.002 with maximum pooling, dropout 0.2 and ten
-epochs, at 48.5 after five; and weights that balance all of the way, at 34.5 after one, where the same with their square
-roots had 43.4. Attention, the schedule, averaging, batches by number of tokens and dropout between layers without locked
-masks weren't compared yet.
+epochs, at 48.5 after five; and weights that balance all of the way, at 34.5 after one, where the same with their
+square roots had 43.4. Attention, the schedule, averaging, batches by number of tokens and dropout between layers
+without locked masks weren't compared yet.
 
 """
 
