@@ -231,9 +231,8 @@ def commit() -> str:
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=here, check=True, capture_output=True, text=True).stdout.strip()
 
-    changed = git(
-        "status", "--porcelain", "--", ".", ":!benchmarks/*.jsonl", ":!*.md", ":!tests"
-    )  # what can't change a result
+    # Results, documents and tests can't change what is measured.
+    changed = git("status", "--porcelain", "--", ".", ":!benchmarks/*.jsonl", ":!*.md", ":!tests")
     return git("rev-parse", "HEAD") + "-changed" * bool(changed)
 
 

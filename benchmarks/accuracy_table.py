@@ -31,7 +31,8 @@ gave it, the commit, the date and what was chosen on validation, is a line of [a
   count. Its size is the embedding matrix and the pickled model.
 - **Logistic regression.** C from 0.03 to 100 in half decades, with and without balanced class weights, the best on
   validation. Several labels: one model for each, with its own threshold, tuned on validation as the package's is.
-- **BiLSTM.** The package: two layers of 256 in each direction, `--recipe classic`, but for the last row. Random
+- **BiLSTM.** The package: two layers of 256 in each direction, `--recipe classic`, but for the last row, which on
+  GoEmotions has a rate and a number of epochs of its own, set by validation figures (the plain rows have not). Random
   vectors are those of the same words, drawn from a normal distribution as wide as the real ones. Size is
   `model.safetensors`.
 - **Time.** Training of the one model, on the threads stated, on machines that did other things too: a rough figure.

@@ -168,7 +168,8 @@ def make_class_weights(
     mean over rows is all that it takes: weighted means of batches don't add up to that of their rows. Balanced, every
     class has the same weight in all, as in scikit-learn. For multi-label classification a weight is that of a label's
     positives; balanced, they have as much of it as its negatives. What has no rows to balance has weight 1.
-    "balanced_sqrt" goes half of the way: the square roots of those weights.
+    "balanced_sqrt" goes half of the way: the square roots of those weights, scaled to the same mean where each row has
+    one class.
 
     Args:
         given: By name, where those not named have weight 1; or how to balance.
