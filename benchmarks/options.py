@@ -1,12 +1,14 @@
 """Which options make a more accurate classifier: a plain training loop that has them all, judged on validation alone.
 
-    python benchmarks/options.py trec                               # the base, seed 0
+    python benchmarks/options.py trec                               # the tuned recipe, seed 0
     python benchmarks/options.py trec --pooling attention --seed 1  # one thing changed
-    python benchmarks/options.py --plan                             # every change on every data set, what is missing
+    python benchmarks/options.py --plan --seed 1                    # every change, as far as it is missing
     python benchmarks/options.py --table                            # the page again, from the results so far
 
-Each run appends a line to options.jsonl: the data set, what differs from the base, and the validation figures after
-each epoch. No test split is opened. What pays is an option of the package; what doesn't is found here alone.
+Each run appends a line to options.jsonl: the data set, what differs from the recipe, and the validation figures after
+each epoch. No test split is opened. What pays is an option of the package; what doesn't is found here alone. The LSTM's
+products are rounded to bfloat16, which saves a third of the time. options_search.jsonl holds the runs from which the
+recipe was made, in float32.
 """
 
 import argparse
@@ -31,8 +33,10 @@ from glove_bilstm.training.metrics import multi_label_figures, tune_thresholds
 from glove_bilstm.training.sampling import LengthGroupedBatches
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
+SEARCH = RESULTS.with_stem("options_search")
 PROFILE = "glove"
-EPOCHS = {"trec": 20, "sst2": 4, "goemotions": 10, "imdb": 4}
+EPOCHS = {"trec": 20, "sst2": 5, "goemotions": 5, "imdb": 5}
+"""Of the tuned recipe, for TREC by its least number of steps."""
 LONGEST = 400
 """Words of an IMDB review that are read."""
 SENTENCES = 1_100
@@ -41,7 +45,7 @@ SENTENCES = 1_100
 
 @dataclass(frozen=True)
 class Options:
-    """The base, and what can be changed in it.
+    """The tuned recipe, and what can be changed in it.
 
     Attributes:
         dim: Of the vectors.
@@ -73,25 +77,25 @@ class Options:
     """
 
     dim: int = 300
-    strategy: str = "two_stage"
+    strategy: str = "finetune"
     unfreeze_at: float = 0.5
     second_rate: float = 0.3
-    embedding_rate: float = 1.0
+    embedding_rate: float = 0.3
     hidden_size: int = 200
     layers: int = 2
-    pooling: str = "max"
-    embedding_dropout: float = 0.2
+    pooling: str = "mean_max"
+    embedding_dropout: float = 0.5
     variational: bool = False
     word_dropout: float = 0.0
     layer_dropout: float = 0.5
-    locked: bool = True
+    locked: bool = False
     weight_drop: float = 0.0
     classifier_dropout: float = 0.5
     label_smoothing: float = 0.0
     adversarial: float = 0.0
-    r_drop: float = 0.0
+    r_drop: float = 1.0
     ema: float = 0.999
-    positive_weight: float = 0.0
+    positive_weight: float = 0.5
     learning_rate: float = 1e-3
     schedule: str = "linear"
     batch_size: int = 64
@@ -102,26 +106,25 @@ class Options:
 
 CHANGES: list[dict[str, Any]] = [
     {},
-    {"strategy": "frozen"},
-    {"strategy": "finetune"},
-    {"layers": 1},
-    {"hidden_size": 300},
-    {"pooling": "last"},
-    {"pooling": "mean_max"},
+    {"r_drop": 0.0},
+    {"ema": 0.0},
+    {"pooling": "max"},
     {"pooling": "attention"},
-    {"embedding_dropout": 0.5},
-    {"embedding_dropout": 0.5, "variational": True},
+    {"pooling": "last"},
+    {"strategy": "frozen"},
+    {"strategy": "two_stage", "embedding_rate": 1.0},
+    {"embedding_rate": 1.0},
+    {"schedule": "cosine"},
+    {"batch_tokens": 700},
+    {"locked": True},
+    {"layer_dropout": 0.0},
+    {"embedding_dropout": 0.2},
+    {"variational": True},
     {"word_dropout": 0.1},
-    {"locked": False},
     {"weight_drop": 0.3},
     {"label_smoothing": 0.1},
-    {"adversarial": 0.5},
-    {"r_drop": 1.0},
-    {"ema": 0.0},
-    {"schedule": "cosine"},
-    {"learning_rate": 2e-3},
-    {"batch_tokens": 1_200},
-    {"positive_weight": 0.5},
+    {"layers": 1},
+    {"hidden_size": 300},
 ]
 """What `--plan` runs."""
 
@@ -270,6 +273,11 @@ class Classifier(nn.Module):
         return self.classifier(F.dropout(pooled, options.classifier_dropout, self.training))
 
 
+def rounded() -> torch.autocast:
+    """Round the factors of matrix products to bfloat16."""
+    return torch.autocast("cpu", torch.bfloat16)
+
+
 def _drop(values: torch.Tensor, share: float, shape: Any, training: bool, scale: bool = True) -> torch.Tensor:
     """Dropout with a mask of another shape."""
     if not training or not share:
@@ -308,7 +316,8 @@ def evaluate(model: Classifier, data: Data) -> dict[str, float]:
     order = sorted(range(len(data.validation)), key=lambda row: len(data.validation[row]))
     for start in range(0, len(order), 256):
         rows, ids, lengths = pad(data.validation, order[start : start + 256])
-        logits[rows] = model(model.look_up(ids), lengths)
+        with rounded():
+            logits[rows] = model(model.look_up(ids), lengths).float()
     model.train()
     labels = data.validation_labels
     if labels.ndim == 2:
@@ -354,15 +363,19 @@ def train(data: Data, options: Options, epochs: int, seed: int) -> list[dict[str
                 group["lr"] = rate * (options.embedding_rate if group["params"][0] is model.embedding else 1)
             rows, ids, lengths = pad(data.train, batch)
             labels, vectors = data.train_labels[rows], model.look_up(ids)
-            logits = model(vectors, lengths)
-            loss = loss_of(logits, labels)
-            if options.r_drop:
-                loss = _r_drop(loss, logits, model(vectors, lengths), labels, loss_of, options.r_drop)
+            with rounded():
+                logits = model(vectors, lengths)
+                other = model(vectors, lengths) if options.r_drop else None
+            loss = loss_of(logits.float(), labels)
+            if other is not None:
+                loss = _r_drop(loss, logits.float(), other.float(), labels, loss_of, options.r_drop)
             if options.adversarial:
                 (gradient,) = torch.autograd.grad(loss, vectors, retain_graph=True)
                 length = gradient.flatten(1).norm(dim=1)[:, None, None] / lengths[:, None, None].sqrt()
                 shifted = vectors + options.adversarial * gradient / (length + 1e-12)
-                loss = loss + loss_of(model(shifted, lengths), labels)
+                with rounded():
+                    logits = model(shifted, lengths)
+                loss = loss + loss_of(logits.float(), labels)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -398,7 +411,7 @@ def _r_drop(
 
 
 def changed(options: Options) -> dict[str, Any]:
-    """What differs from the base."""
+    """What differs from the recipe."""
     base = asdict(Options())
     return {name: value for name, value in asdict(options).items() if value != base[name]}
 
@@ -452,7 +465,7 @@ def main() -> None:
                     print(f"{name}, seed {told.seed}: {change or 'base'}", flush=True)
                     measure(name, Options(**change), told.seed, told.data, told.results)
     if told.plan or told.table:
-        told.results.with_suffix(".md").write_text(table(read(told.results)), encoding="utf-8")
+        told.results.with_suffix(".md").write_text(table(read(told.results), read(SEARCH)), encoding="utf-8")
 
 
 if __name__ == "__main__":
