@@ -2,13 +2,13 @@
 
     python benchmarks/options.py trec                               # the tuned recipe, seed 0
     python benchmarks/options.py trec --pooling attention --seed 1  # one thing changed
-    python benchmarks/options.py --plan --seed 1                    # every change, as far as it is missing
+    python benchmarks/options.py trec --plan --seed 1               # every change, as far as it is missing
     python benchmarks/options.py --table                            # the page again, from the results so far
 
 Each run appends a line to options.jsonl: the data set, what differs from the recipe, and the validation figures after
-each epoch. No test split is opened. What pays is an option of the package; what doesn't is found here alone. The LSTM's
-products are rounded to bfloat16, which saves a third of the time. options_search.jsonl holds the runs from which the
-recipe was made, in float32.
+each epoch. No test split is opened. What pays is an option of the package; what doesn't is found here alone. Products
+are rounded to bfloat16, which saves a third of the time. options_search.jsonl holds the runs from which the recipe was
+made, in float32.
 """
 
 import argparse
@@ -454,16 +454,16 @@ def main() -> None:
         parser.add_argument(f"--{field.name}", type=kind, default=field.default)
     told = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    if told.data_set:
-        options = Options(**{field.name: getattr(told, field.name) for field in fields(Options)})
-        measure(told.data_set, options, told.seed, told.data, told.results)
-    elif told.plan:
+    if told.plan:
         for change in CHANGES:
             for name in EPOCHS if told.data_set is None else [told.data_set]:
                 done = [line for line in read(told.results) if (line["data"], line["changed"]) == (name, change)]
                 if told.seed not in [line["seed"] for line in done]:
-                    print(f"{name}, seed {told.seed}: {change or 'base'}", flush=True)
+                    print(f"{name}, seed {told.seed}: {change or 'the recipe'}", flush=True)
                     measure(name, Options(**change), told.seed, told.data, told.results)
+    elif told.data_set:
+        options = Options(**{field.name: getattr(told, field.name) for field in fields(Options)})
+        measure(told.data_set, options, told.seed, told.data, told.results)
     if told.plan or told.table:
         told.results.with_suffix(".md").write_text(table(read(told.results), read(SEARCH)), encoding="utf-8")
 
