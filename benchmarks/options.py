@@ -28,6 +28,7 @@ from options_table import table
 from torch import nn
 
 from glove_bilstm import build_tokenizer, build_vocabulary, embedding_matrix, load_vectors
+from glove_bilstm.tokenization.vocabulary import count_words
 from glove_bilstm.training.datasets import load_labelled_texts
 from glove_bilstm.training.metrics import multi_label_figures, tune_thresholds
 from glove_bilstm.training.sampling import LengthGroupedBatches
@@ -49,6 +50,7 @@ class Options:
 
     Attributes:
         dim: Of the vectors.
+        rare: Words that the vectors lack and that occur less often in the training texts are read as `<unk>`.
         strategy: "frozen", "finetune" or "two_stage".
         unfreeze_at: Share of training before the second stage.
         second_rate: The learning rate of the second stage as a share of the first one's.
@@ -77,6 +79,7 @@ class Options:
     """
 
     dim: int = 300
+    rare: int = 1
     strategy: str = "finetune"
     unfreeze_at: float = 0.5
     second_rate: float = 0.3
@@ -106,6 +109,9 @@ class Options:
 
 CHANGES: list[dict[str, Any]] = [
     {},
+    {"rare": 2},
+    {"rare": 4},
+    {"rare": 10**9},
     {"r_drop": 0.0},
     {"ema": 0.0},
     {"pooling": "max"},
@@ -141,17 +147,22 @@ class Data:
     validation_labels: torch.Tensor
 
 
-def load(name: str, folder: Path, dim: int) -> Data:
+def load(name: str, folder: Path, options: Options) -> Data:
     """Read a data set as `glove-bilstm train` does, with the splits of the accuracy benchmark."""
-    vectors_file = folder / f"vectors/glove.reviews.{dim}d.txt.gz"
+    vectors_file = folder / f"vectors/glove.reviews.{options.dim}d.txt.gz"
     data = load_labelled_texts(folder / name, "text", "label", 0.1, 42)
     train, validation = data.splits["train"], data.splits["validation"]
     train_rows, held_out = list(range(len(train))), []
     if name == "sst2":
         train_rows, held_out = hold_out_sentences(train["text"][:])
     texts = [train["text"][row] for row in train_rows] if held_out else train["text"][:]
-    vocabulary = build_vocabulary(texts, PROFILE, extra_words=20_000, vectors=load_vectors(vectors_file, limit=20_000))
-    matrix, _ = embedding_matrix(vocabulary, load_vectors(vectors_file, words=vocabulary, profile=PROFILE))
+    counts = count_words(texts, PROFILE)
+    vocabulary = build_vocabulary(
+        counts, PROFILE, extra_words=20_000, vectors=load_vectors(vectors_file, limit=20_000)
+    )
+    vectors = load_vectors(vectors_file, words=vocabulary, profile=PROFILE)
+    vocabulary = [word for word in vocabulary if counts[word] >= options.rare or vectors.find(word) is not None]
+    matrix, _ = embedding_matrix(vocabulary, vectors)
     tokenizer = build_tokenizer(vocabulary, PROFILE)
     cut = {"truncation": True, "max_length": LONGEST} if name == "imdb" else {}
 
@@ -419,7 +430,7 @@ def changed(options: Options) -> dict[str, Any]:
 def measure(name: str, options: Options, seed: int, folder: Path, results: Path) -> None:
     """Run once, and append a line to the results."""
     start = time.perf_counter()
-    history = train(load(name, folder, options.dim), options, options.epochs or EPOCHS[name], seed)
+    history = train(load(name, folder, options), options, options.epochs or EPOCHS[name], seed)
     line = {
         "data": name,
         "changed": changed(options),
