@@ -48,6 +48,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     model.add_argument("--no_cache", action="store_true", help="don't keep what was read from the vectors, nor use it")
     model.add_argument("--profile", help="how text is split into words; default: auto, as the vectors' words were")
     model.add_argument("--min_frequency", type=int, help="leave out rarer training words; default: 1")
+    model.add_argument(
+        "--min_frequency_without_vector",
+        type=int,
+        help="read rarer words that the vectors lack as unknown; default: 2; classic: 1",
+    )
     model.add_argument("--max_vocabulary", type=int, help="keep this many training words; default: all")
     model.add_argument(
         "--extra_words", type=int, help="rows at the head of the vectors whose words are added; default: 20000"

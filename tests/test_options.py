@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
-from helpers import write_jsonl
+from helpers import BAD, FILLERS, GOOD, write_jsonl
 
-from glove_bilstm import GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
+from glove_bilstm import GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments, embedding_matrix, load_vectors
 from glove_bilstm.hub.folder import write_model_folder
 from glove_bilstm.inference.loading import load_classifier
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
@@ -42,6 +43,24 @@ class TestVocabulary:
         # The data set has 21 words, all of them in the vectors file; and there are <pad> and <unk>.
         assert sizes["all"] == sizes["no extra"] == 23 and sizes["few"] == 5
         assert 2 < sizes["frequent"] < 23
+
+    def test_rare_words_without_a_vector_are_unknown(
+        self, tmp_path: Path, vectors_file: Path, make_rows: Callable
+    ) -> None:
+        rows = make_rows(40, 1)
+        for number, word in enumerate(["once", "twice", "twice", "thrice", "thrice", "thrice"]):
+            rows[number]["text"] += f" {word}"
+        write_jsonl(tmp_path / "data" / "train.jsonl", rows)
+        write_jsonl(tmp_path / "data" / "validation.jsonl", make_rows(20, 2))
+        for least, words in ((1, {"once", "twice", "thrice"}), (2, {"twice", "thrice"}), (4, set())):
+            model = ModelArguments(vectors=vectors_file, hidden_size=3, min_frequency_without_vector=least)
+            result = train(tmp_path / "out", tmp_path / "data", model, embedding_strategy="finetune", max_steps=9)
+            vocabulary = result.tokenizer.get_vocab()
+            assert set(vocabulary) == {"<pad>", "<unk>", *FILLERS, *GOOD, *BAD, *words}
+            # What is left out trains the unknown word's vector, which is the mean of the others before.
+            matrix, _ = embedding_matrix(vocabulary, load_vectors(vectors_file))
+            trained = result.model.get_input_embeddings().weight[1].detach().numpy()
+            assert np.array_equal(trained, matrix[1]) == (least == 1)
 
     def test_extra_words_come_from_the_head_of_the_file(
         self, tmp_path: Path, vectors_file: Path, make_rows: Callable
@@ -133,7 +152,12 @@ class TestRun:
                 DataArguments(**wrong)
         with pytest.raises(ValueError, match="--problem_type ranking is none of single_label_classification, multi"):
             DataArguments(problem_type=cast(Any, "ranking"))
-        for wrong in ({"min_frequency": 0}, {"max_vocabulary": -3}, {"extra_words": -1}):
+        for wrong in (
+            {"min_frequency": 0},
+            {"min_frequency_without_vector": 0},
+            {"max_vocabulary": -3},
+            {"extra_words": -1},
+        ):
             with pytest.raises(ValueError, match="must be at least"):
                 ModelArguments(**wrong)
         for name, value, message in (

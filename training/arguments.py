@@ -77,6 +77,8 @@ class ModelArguments:
         no_cache: Neither keep what was read from the vectors, nor use what was kept.
         profile: How text is split into words. "auto": as the vectors' own words were; see `choose_profile`.
         min_frequency: Leave out words that occur less often in the training texts.
+        min_frequency_without_vector: The same, of words that the vectors don't have: all of them are read as `<unk>`,
+            whose vector then learns what such words have in common. Otherwise nothing in training is ever unknown.
         max_vocabulary: Keep this many of the training words at the most. None: all.
         extra_words: Add the words of this many rows from the head of the vectors file, so that words the training
             texts never had keep their vectors when the model is used.
@@ -93,6 +95,7 @@ class ModelArguments:
     no_cache: bool = False
     profile: str = AUTO
     min_frequency: int = 1
+    min_frequency_without_vector: int = 1
     max_vocabulary: int | None = None
     extra_words: int = 20_000
     oov: OutOfVocabulary = "normal"
@@ -109,7 +112,12 @@ class ModelArguments:
         Raises:
             ValueError: A value is outside its range.
         """
-        _at_least(1, min_frequency=self.min_frequency, max_vocabulary=self.max_vocabulary)
+        _at_least(
+            1,
+            min_frequency=self.min_frequency,
+            min_frequency_without_vector=self.min_frequency_without_vector,
+            max_vocabulary=self.max_vocabulary,
+        )
         _at_least(0, extra_words=self.extra_words)
 
 

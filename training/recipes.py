@@ -42,7 +42,7 @@ RECIPES = {
     "classic": Recipe(),
     # Chosen on validation, see benchmarks/options.md: vectors trained along, but at a third of the rate.
     "tuned": Recipe(
-        model={"hidden_size": 200, "pooling": "mean_max"},
+        model={"hidden_size": 200, "pooling": "mean_max", "min_frequency_without_vector": 2},
         training={
             "embedding_strategy": "finetune",
             "embedding_learning_rate": 3e-4,

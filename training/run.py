@@ -321,6 +321,8 @@ def _vocabulary_and_vectors(
     # The other splits' words are read only to say how well they are covered.
     vectors, coverage = load_and_measure(counts, arguments.vectors, profile, use_cache, also=vocabulary)
     logger.info(f"Vectors {vectors.report}")
+    least = arguments.min_frequency_without_vector
+    vocabulary = [word for word in vocabulary if counts["train"][word] >= least or vectors.find(word) is not None]
     if data.are_pairs:
         vocabulary = [SEP_TOKEN, *vocabulary]
     matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
