@@ -79,7 +79,7 @@ class Options:
     """
 
     dim: int = 300
-    rare: int = 1
+    rare: int = 2
     strategy: str = "finetune"
     unfreeze_at: float = 0.5
     second_rate: float = 0.3
@@ -97,7 +97,7 @@ class Options:
     label_smoothing: float = 0.0
     adversarial: float = 0.0
     r_drop: float = 1.0
-    ema: float = 0.999
+    ema: float = 0.0
     positive_weight: float = 0.5
     learning_rate: float = 1e-3
     schedule: str = "linear"
@@ -109,11 +109,10 @@ class Options:
 
 CHANGES: list[dict[str, Any]] = [
     {},
-    {"rare": 2},
-    {"rare": 4},
+    {"rare": 1},
     {"rare": 10**9},
     {"r_drop": 0.0},
-    {"ema": 0.0},
+    {"ema": 0.999},
     {"pooling": "max"},
     {"pooling": "attention"},
     {"pooling": "last"},

@@ -15,7 +15,8 @@ its figures after each epoch, is a line of a .jsonl file beside it. SST-2 is val
 ## One thing changed in the tuned recipe
 
 The recipe: two layers of 200; mean and maximum side by side; dropout of 0.5 on the vectors, between the layers and
-before the classifier; vectors trained along at 0.3 of the rate; R-Drop; averaged weights; a rate that falls linearly.
+before the classifier; vectors trained along at 0.3 of the rate; R-Drop; words without a vector that occur once read as unknown;
+a rate that falls linearly.
 A change's figure is its mean difference to the recipe with the same seeds, with the standard error of that mean. The
 runs are in [options.jsonl](options.jsonl).
 

@@ -99,9 +99,6 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--gradual", action="store_true", help="two_stage: unfreeze from the top down, the embedding last"
     )
     training.add_argument(
-        "--ema_decay", type=float, help="keep a moving average of the weights; default: 0.999; classic: 0, not"
-    )
-    training.add_argument(
         "--r_drop",
         type=float,
         help="read training texts twice, and weigh by this how the answers differ; default: 1; classic: 0, read once",

@@ -15,7 +15,6 @@ RECIPE = Recipe(
         "unfreeze_at": "0.3",
         "min_steps": 99,
         "num_train_epochs": 4,
-        "ema_decay": 0.99,
         "seed": 3,
     }
 )
@@ -33,9 +32,6 @@ RECIPE = Recipe(
         ({"num_train_epochs": 2}, {"num_train_epochs", "min_steps"}),
         ({"max_steps": 2}, {"min_steps"}),
         ({"learning_rate": 1e-4}, {"embedding_learning_rate"}),
-        ({"sparse_embedding_updates": True}, {"ema_decay"}),
-        ({"sparse_embedding_updates": False}, set()),
-        ({"optim": None}, {"ema_decay"}),
     ],
 )
 def test_what_is_given_counts(given: dict, left_out: set[str]) -> None:

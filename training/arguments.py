@@ -144,8 +144,6 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         gradual: Begin the second stage with the head; the LSTM's layers follow from the top down, then the embedding.
         min_steps: Train for more epochs than `num_train_epochs` where these make fewer optimizer steps than this, as
             they do with few texts.
-        ema_decay: Evaluate and keep an exponential moving average of the weights; see `AveragedAdamW`. 0.999 is usual;
-            0: not.
         r_drop: α of R-Drop (Liang et al. 2021, https://arxiv.org/abs/2106.14448): every training text is read twice,
             each time with other dropout, and half of α times what the two answers differ by is added to their mean
             loss. Twice the computation. 0: not.
@@ -169,7 +167,6 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     unfreeze_warmup_steps: float = field(default=0.0, metadata={"help": "Warm-up of the second stage."})
     gradual: bool = field(default=False, metadata={"help": "Unfreeze from the top down, the embedding last."})
     min_steps: int = field(default=0, metadata={"help": "Train for more epochs where they make fewer steps."})
-    ema_decay: float = field(default=0.0, metadata={"help": "Decay of the moving average of the weights; 0: none."})
     r_drop: float = field(default=0.0, metadata={"help": "Weight of the disagreement of two passes; 0: one pass."})
     class_weights: str | None = field(default=None, metadata={"help": "How to balance, or weights by name."})
     focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
@@ -298,21 +295,13 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             parse_unfreeze_at(self.unfreeze_at)
         if self.embedding_strategy == "two_stage" and not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0 for two stages; it is {self.learning_rate}.")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must be at least 0 and below 1; it is {self.ema_decay}.")
         if not 0 <= self.r_drop < math.inf:
             raise ValueError(f"r_drop must be a number of at least 0; it is {self.r_drop}.")
-        if self.sparse_embedding_updates and self.ema_decay:
+        if self.sparse_embedding_updates and self.optim not in ("adamw_torch", "adamw_torch_fused"):
             raise ValueError(
-                "sparse_embedding_updates leaves alone the rows whose words aren't in the batch, and ema_decay "
-                "averages every row at every step. Leave out one of the two."
+                "sparse_embedding_updates is made for the optimizer adamw_torch; optim is "
+                f"{OptimizerNames(self.optim).value}. Leave out one of the two."
             )
-        for name in ("sparse_embedding_updates", "ema_decay"):
-            if getattr(self, name) and self.optim not in ("adamw_torch", "adamw_torch_fused"):
-                raise ValueError(
-                    f"{name} is made for the optimizer adamw_torch; optim is {OptimizerNames(self.optim).value}. "
-                    "Leave out one of the two."
-                )
 
 
 def parse_unfreeze_at(text: str) -> tuple[float, str]:

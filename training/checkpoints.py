@@ -19,7 +19,7 @@ DECISIVE = (
     *("gradient_accumulation_steps", "train_sampling_strategy", "dataloader_drop_last", "learning_rate"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay"),
     *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "bf16", "fp16", "label_smoothing_factor"),
-    *("class_weights", "focal_gamma", "ema_decay", "r_drop", "embedding_strategy", *STRATEGY_OPTIONS["two_stage"]),
+    *("class_weights", "focal_gamma", "r_drop", "embedding_strategy", *STRATEGY_OPTIONS["two_stage"]),
 )
 """The training options that decide which weights a run ends with."""
 

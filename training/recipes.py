@@ -23,8 +23,7 @@ class Recipe:
         """Its training options, as far as those that are given leave them any meaning.
 
         Another strategy leaves out those of the recipe's own; another learning rate, the embedding's, which is a share
-        of it unless told; a number of epochs or steps, the least number of steps; sparse updates or another optimizer,
-        the moving average, which can't be had with them.
+        of it unless told; a number of epochs or steps, the least number of steps.
         """
         strategy = given.get("embedding_strategy", self.training.get("embedding_strategy"))
         idle = {*given, *set(STRATEGY_OPTIONS["two_stage"]).difference(STRATEGY_OPTIONS.get(strategy, ()))}
@@ -32,8 +31,6 @@ class Recipe:
             idle.add("min_steps")
         if "learning_rate" in given:
             idle.add("embedding_learning_rate")
-        if given.get("sparse_embedding_updates") or "optim" in given:
-            idle.add("ema_decay")
         return {name: value for name, value in self.training.items() if name not in idle}
 
 
@@ -47,7 +44,6 @@ RECIPES = {
             "embedding_strategy": "finetune",
             "embedding_learning_rate": 3e-4,
             "r_drop": 1.0,
-            "ema_decay": 0.999,
             "class_weights": "auto",
             "num_train_epochs": 5,
             "min_steps": 1500,

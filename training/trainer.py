@@ -18,7 +18,6 @@ from transformers.trainer_utils import SchedulerType, seed_worker
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
-from glove_bilstm.training.averaging import AveragedAdamW, AveragingCallback
 from glove_bilstm.training.checkpoints import find_last_checkpoint
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
 from glove_bilstm.training.metrics import compute_metrics, label_names
@@ -58,8 +57,6 @@ class GloveBiLSTMTrainer(Trainer):
                 "class_weights, focal_gamma and r_drop belong to the Trainer's own loss, which needs "
                 "config.problem_type and no compute_loss_func. Set the first, or leave out the second."
             )
-        if self.args.ema_decay:
-            self.add_callback(AveragingCallback)
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
             self.add_callback(self.strategy)
@@ -166,13 +163,9 @@ class GloveBiLSTMTrainer(Trainer):
         """
         if self.optimizer is not None:
             return super().create_optimizer(model)
-        if self.args.sparse_embedding_updates or self.args.ema_decay:
+        if self.args.sparse_embedding_updates:
             _, options = self.get_optimizer_cls_and_kwargs(self.args)
-            self.optimizer_cls_and_kwargs = (
-                (AveragedAdamW, options | {"ema_decay": self.args.ema_decay})
-                if self.args.ema_decay
-                else (RowwiseAdamW, options)
-            )
+            self.optimizer_cls_and_kwargs = (RowwiseAdamW, options)
         if self.strategy is None:
             return super().create_optimizer(model)
         embedding = self.strategy.embedding
