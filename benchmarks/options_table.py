@@ -21,10 +21,10 @@ and behind it the standard error of that mean. The runs are in [options.jsonl](o
 
 What came of it: words that the vectors lack and that occur once are read as unknown ("rare 2"; with nothing rare, the
 unknown word is never trained, and at the end there are such words all the same). Averaging gained nothing, so the
-package doesn't have it any more. Attention, the maximum alone, locked dropout, a cosine
-schedule and batches of equal numbers of tokens made no difference that can be told from noise; of these the package
-has the poolings, and transformers the schedule, all of which were there before. R-Drop lowers the loss in every run, and gains on SST-2 in both of its pairs (here
-and below); on TREC its gain is noise.
+package doesn't have it any more. Attention, the maximum alone, locked dropout, a cosine schedule and batches of equal
+numbers of tokens made no difference that can be told from noise; of these the package has the poolings, and
+transformers the schedule, all of which were there before. R-Drop lowers the loss in every run, and gains on SST-2 in
+both of its pairs (here and below); on TREC its gain is noise.
 
 """
 
