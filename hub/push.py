@@ -1,0 +1,291 @@
+"""Pushing a model folder to the Hub: all of it in one commit, or nothing."""
+
+import hashlib
+import json
+import logging
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
+from safetensors import SafetensorError, safe_open
+
+from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
+from glove_bilstm.vectors.errors import InputError
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+"""Without these a folder is no model."""
+AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
+OTHERS = ("tokenizer.json", "tokenizer_config.json", "README.md", "all_results.json", "coverage.json", "drift.json")
+"""What else is pushed, besides the code that the configuration names."""
+WAITS = (1, 2, 4, 8)
+"""Seconds between one try and the next."""
+RETRIED = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
+BUSY = (408, 429, 500, 502, 503, 504)
+LOG_IN = (
+    "Log in with `hf auth login`, or set HF_TOKEN, to a token that may write; "
+    "https://huggingface.co/settings/tokens makes one."
+)
+SECRETS = re.compile(r"\b(?:hf_\w{30,}|gh[pousr]_\w{30,}|AKIA[0-9A-Z]{16}|sk-[\w-]{20,})")
+LOCAL_PATHS = re.compile(
+    r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|var|mnt|media)/|~/|[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2})\w"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push sends.
+
+    Attributes:
+        files: Name in the repository → file.
+        left_out: What else lies in the folder, such as checkpoints.
+    """
+
+    files: dict[str, Path]
+    left_out: list[str]
+
+
+def plan_push(folder: Path) -> Plan:
+    """Choose the files of a model folder, and make sure that nothing else is pushed with them.
+
+    Raises:
+        InputError: The folder holds no whole model of this package, or a file has a secret or a path of this machine
+            in it, or isn't what its name says.
+    """
+    missing = [name for name in (CONFIG, WEIGHTS, *OTHERS[:2]) if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"{folder} is no model folder: it has no {' and no '.join(missing)}.")
+    config = _read_config((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
+    if config.get("model_type") != GloveBiLSTMConfig.model_type:
+        raise InputError(f"{folder / CONFIG} is a model of the type {config.get('model_type')!r}, not this package's.")
+    auto_map = config.get("auto_map") or {}
+    lacking = [name for name in AUTO_CLASSES if name not in auto_map]
+    if lacking:
+        raise InputError(
+            f"{folder / CONFIG} names no code for {', '.join(lacking)}. Load the model and save it again: "
+            "model.save_pretrained writes that."
+        )
+    code = sorted({f"{auto_map[name].partition('.')[0]}.py" for name in AUTO_CLASSES})
+    if absent := [name for name in code if not (folder / name).is_file()]:
+        raise InputError(f"{folder} lacks {', '.join(absent)}, which {CONFIG} names. Save the model again.")
+    names = [CONFIG, WEIGHTS, *code, *(name for name in OTHERS if (folder / name).is_file())]
+    files = {name: folder / name for name in sorted(names)}
+    for file in files.values():
+        _scan(file)
+    left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in files)
+    return Plan(files, left_out)
+
+
+def push_folder(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+    commit_message: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Push a model folder to a repository of models, which is made if it isn't there.
+
+    All files go up in one commit, on top of the one that was seen at first: whoever loads the model sees the old or
+    the new one, never a mixture; and who pushed in between isn't overwritten. What fails for a moment is tried again.
+
+    Args:
+        folder: A folder that `glove-bilstm train` or `save_pretrained` wrote; see `plan_push`.
+        repo_id: "user/name", or a name in the user's own namespace.
+        private: Make a new repository private. None: as the account does by default.
+        revision: The branch; made from main if it isn't there. None: main.
+        create_pr: Open a pull request rather than commit.
+        commit_message: None: "Upload model".
+        token: None: the one that the user logged in with, or `HF_TOKEN`.
+
+    Returns:
+        The address of the commit or the pull request.
+
+    Raises:
+        InputError: The folder can't be pushed, or the Hub refused; the message says what to do.
+        ConnectionError: The Hub couldn't be reached, or failed again and again.
+    """
+    plan = plan_push(folder)
+    api = HfApi(token=token)
+    found = prepare_repository(api, repo_id, private=private, revision=revision, create_pr=create_pr)
+    message = commit_message or "Upload model"
+    # Whether a commit is ours can be told even if the connection broke before the answer came.
+    description = f"SHA-256 of all files: {_digest(plan)}"
+    stale = sorted({sibling.rfilename for sibling in found.siblings or ()}.intersection(OTHERS).difference(plan.files))
+    additions = [CommitOperationAdd(name, str(file)) for name, file in plan.files.items()]
+    _retry(
+        lambda: api.preupload_lfs_files(found.id, additions, revision=revision, create_pr=create_pr),
+        found.id,
+    )
+
+    def commit() -> str:
+        made = api.create_commit(
+            found.id,
+            [*additions, *(CommitOperationDelete(name) for name in stale)],
+            commit_message=message,
+            commit_description=description,
+            revision=revision,
+            create_pr=create_pr,
+            parent_commit=found.sha,
+        )
+        return str(made.pr_url or made.commit_url)
+
+    def made_already() -> str | None:
+        newest = api.list_repo_commits(found.id, revision=revision)[0]
+        same = newest.commit_id != found.sha and newest.message == description
+        return f"{api.endpoint}/{found.id}/commit/{newest.commit_id}" if same else None
+
+    return _retry(commit, found.id, None if create_pr else made_already)
+
+
+def prepare_repository(
+    api: HfApi, repo_id: str, *, private: bool | None = None, revision: str | None = None, create_pr: bool = False
+) -> ModelInfo:
+    """Make the repository and the branch if they aren't there, and look at what they hold.
+
+    Raises:
+        InputError: The Hub refused, or the repository holds a model of another type.
+        ConnectionError: The Hub couldn't be reached, or failed again and again.
+    """
+    if api.token is None and get_token() is None:
+        raise InputError(f"Nobody is logged in. {LOG_IN}")
+    whole_id = _retry(lambda: api.create_repo(repo_id, private=private, exist_ok=True).repo_id, repo_id)
+    new_branch = (
+        revision is not None
+        and not create_pr
+        and not _retry(lambda: api.revision_exists(whole_id, str(revision)), whole_id)
+    )
+    found = _retry(lambda: api.model_info(whole_id, revision=None if new_branch else revision), whole_id)
+    if CONFIG in {sibling.rfilename for sibling in found.siblings or ()}:
+        with tempfile.TemporaryDirectory() as folder:
+            file = _retry(
+                lambda: api.hf_hub_download(whole_id, CONFIG, revision=found.sha, local_dir=folder), whole_id
+            )
+            kind = _read_config(Path(file).read_text(encoding="utf-8"), f"{CONFIG} of {whole_id}").get("model_type")
+        if kind != GloveBiLSTMConfig.model_type:
+            raise InputError(
+                f"{whole_id} already holds a model of the type {kind!r}, which a push would destroy. "
+                "Choose another --repo_id."
+            )
+    if new_branch:
+        _retry(lambda: api.create_branch(whole_id, branch=str(revision), exist_ok=True), whole_id)
+    return found
+
+
+def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result | None] | None = None) -> Result:
+    """Call the Hub; again, after a while, where it failed for a moment.
+
+    Args:
+        call: What to do.
+        repo_id: For the messages.
+        done: Tells whether the last try succeeded after all, though no answer came.
+
+    Raises:
+        InputError: The Hub refused.
+        ConnectionError: It failed every time.
+    """
+    for wait in (*WAITS, None):
+        try:
+            return call()
+        except (*RETRIED, HfHubHTTPError, RuntimeError, LocalEntryNotFoundError) as error:
+            # Of a large file that goes up, and of one that comes down, the client says only that it failed.
+            cause = error.__cause__ if isinstance(error, RuntimeError | LocalEntryNotFoundError) else error
+            if isinstance(cause, RETRIED):
+                why = f"The connection to the Hub failed ({cause or type(cause).__name__})"
+            elif not isinstance(cause, HfHubHTTPError):
+                raise
+            elif cause.response.status_code in BUSY:
+                why = f"The Hub answered {cause.response.status_code}"
+            else:
+                raise InputError(_sentence(cause, repo_id)) from error
+        except json.JSONDecodeError:  # the client expects JSON, whatever the status
+            why = "The Hub's answer couldn't be read"
+        except LocalTokenNotFoundError as error:
+            raise InputError(f"Nobody is logged in. {LOG_IN}") from error
+        if wait is None:
+            break
+        logger.warning(f"{why}. Trying again in {wait} s.")
+        time.sleep(wait)
+        if done is not None and (result := _retry(done, repo_id)) is not None:
+            return result
+    raise ConnectionError(f"{why}, {len(WAITS) + 1} times. {repo_id} is as it was; push again later.")
+
+
+def _sentence(error: HfHubHTTPError, repo_id: str) -> str:
+    """What a refusal means, and what to do."""
+    status = error.response.status_code
+    told = error.server_message or str(error).strip().split("\n")[-1]
+    if status == 401:
+        return f"The Hub doesn't know your token. {LOG_IN}"
+    if status == 403:
+        return (
+            f"Your token has no permission to write to {repo_id}: {told}. Use one that may write, or push to your own "
+            "namespace."
+        )
+    if status == 404:
+        return f"The Hub finds no {repo_id} that your token may see. Look at the spelling, and at who owns it."
+    if status == 412:
+        return (
+            f"Somebody else pushed to {repo_id} in the meantime, so nothing was pushed. Look at what is there now; to "
+            "replace it, push again."
+        )
+    return f"The Hub refused ({status}): {told}"
+
+
+def _scan(file: Path) -> None:
+    """Look for what must not be published.
+
+    Raises:
+        InputError: Something was found, or the file isn't what its name says.
+    """
+    if file.name == WEIGHTS:
+        try:
+            with safe_open(file, framework="np") as weights:
+                text = json.dumps(weights.metadata())
+        except SafetensorError as error:
+            raise InputError(f"{file} is not in the safetensors format ({error}).") from error
+    else:
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".json":
+            _read_json(text, str(file))
+    # The words of a vocabulary may look like paths.
+    words = file.name in ("tokenizer.json", "coverage.json", "drift.json")
+    patterns = [("a secret", SECRETS), *([] if words else [("a path of this machine", LOCAL_PATHS)])]
+    own = [("a path of this machine", str(Path.home())), ("your token", get_token())]
+    for number, line in enumerate(text.splitlines(), 1):
+        found = [what for what, pattern in patterns if pattern.search(line)]
+        found += [what for what, exact in own if exact and len(exact) > 5 and exact in line]
+        if found:
+            raise InputError(f"{file}, line {number}, holds {found[0]}, so nothing was pushed. Take it out first.")
+
+
+def _digest(plan: Plan) -> str:
+    """One hash of all files, names included."""
+    whole = hashlib.sha256()
+    for name, file in plan.files.items():
+        with file.open("rb") as opened:
+            whole.update(f"{name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def _read_config(text: str, where: str) -> dict[str, Any]:
+    config = _read_json(text, where)
+    return config if isinstance(config, dict) else {}
+
+
+def _read_json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where} is not JSON: {error}.") from error

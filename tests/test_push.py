@@ -1,0 +1,287 @@
+"""`glove-bilstm push`, against a Hub on this machine that behaves, and one that doesn't."""
+
+import json
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import torch
+from helpers import run
+from huggingface_hub import constants
+from loopback_hub import READER, WRITER, Hub, Repository, serve_hub
+
+from glove_bilstm.hub import push
+from glove_bilstm.scripts.main import main
+from glove_bilstm.vectors.errors import InputError
+
+NAMES = {
+    "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md", "all_results.json",
+    "coverage.json", "configuration_glove_bilstm.py", "modeling_glove_bilstm.py",
+}  # fmt: skip
+REPO = "somebody/tiny"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub that the client in this process talks to, as `somebody`; waiting between tries takes no time."""
+    with serve_hub() as served:
+        monkeypatch.setattr(constants, "ENDPOINT", served.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", served.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", WRITER)
+        monkeypatch.setattr("time.sleep", lambda _: None)
+        yield served
+
+
+@pytest.fixture
+def folder(model: Path, tmp_path: Path) -> Path:
+    """A model folder of one's own."""
+    return Path(shutil.copytree(model, tmp_path / "model"))
+
+
+def pushed(hub: Hub, folder: Path, revision: str = "main") -> bool:
+    """Whether the revision holds the folder's files, all of them and no others."""
+    files = hub.files(REPO, revision)
+    return {name: files[name] for name in files if name != ".gitattributes"} == {
+        name: (folder / name).read_bytes() for name in NAMES
+    }
+
+
+class TestPush:
+    def test_one_commit_with_all_files(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, "--commit_message", "First"]) == 0
+        head = hub.repositories[REPO].heads["main"]
+        assert pushed(hub, folder) and head.title == "First" and head.parent is not None
+        assert head.parent.title == "initial commit"
+        assert not hub.repositories[REPO].private
+        assert f"Pushed: {hub.url}/{REPO}/commit/{head.sha}" in capsys.readouterr().out
+
+    def test_own_namespace_private_branch(self, hub: Hub, folder: Path) -> None:
+        arguments = ["push", "--model", str(folder), "--repo_id", "tiny", "--private", "--revision", "two"]
+        assert main(arguments) == 0
+        assert pushed(hub, folder, "two") and hub.repositories[REPO].private
+        assert set(hub.files(REPO)) == {".gitattributes"}
+
+    def test_pull_request(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, "--create-pr"]) == 0
+        assert pushed(hub, folder, "refs/pr/1") and set(hub.files(REPO)) == {".gitattributes"}
+        assert f"{hub.url}/{REPO}/discussions/1" in capsys.readouterr().out
+
+    def test_a_new_model_leaves_nothing_of_the_old_one(self, hub: Hub, folder: Path) -> None:
+        (folder / "drift.json").write_text("{}")
+        push.push_folder(folder, REPO)
+        assert "drift.json" in hub.files(REPO)
+        hub.repositories[REPO].add("main", {**hub.files(REPO), "notes.md": b"mine"})
+        (folder / "drift.json").unlink()
+        push.push_folder(folder, REPO)
+        assert "drift.json" not in hub.files(REPO) and hub.files(REPO)["notes.md"] == b"mine"
+
+    def test_dry_run_asks_nothing(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, "--dry_run"]) == 0
+        assert not hub.asked
+        out = capsys.readouterr().out
+        assert f"{(folder / 'model.safetensors').stat().st_size:,}" in out and "dry run" in out
+        assert all(name in out for name in NAMES)
+
+
+class TestNeverPushed:
+    def test_what_a_run_leaves_in_its_folder(self, hub: Hub, folder: Path) -> None:
+        (folder / "checkpoint-3").mkdir()
+        (folder / "checkpoint-3" / "optimizer.pt").write_bytes(b"x")
+        for name in ("training_args.bin", "pytorch_model.bin", "model.pkl", ".env", "token"):
+            (folder / name).write_bytes(b"x")
+        push.push_folder(folder, REPO)
+        assert pushed(hub, folder)
+
+    @pytest.mark.parametrize("name", ["README.md", "config.json", "all_results.json", "modeling_glove_bilstm.py"])
+    @pytest.mark.parametrize(
+        ("text", "what"),
+        [
+            (WRITER, "a secret"),
+            ("/home/me/reviews.csv", "a path of this machine"),
+            ("C:\\\\Users\\\\me", "a path of this machine"),
+        ],
+    )
+    def test_secrets_and_paths(self, name: str, text: str, what: str, hub: Hub, folder: Path) -> None:
+        content = (folder / name).read_text()
+        comment = f'"note": "{text}",' if name.endswith(".json") else f"# {text}"
+        before, newline, rest = content.partition("\n")
+        (folder / name).write_text(f"{before}\n{comment}\n{rest}")
+        with pytest.raises(InputError, match=f"{name}, line 2, holds {what}"):
+            push.push_folder(folder, REPO)
+        assert not hub.asked
+
+    def test_metadata_of_weights(self, folder: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        weights = folder / "model.safetensors"
+        save_file(load_file(weights), weights, {"format": "pt", "from": "/home/me/run"})
+        with pytest.raises(InputError, match="model.safetensors, line 1, holds a path of this machine"):
+            push.plan_push(folder)
+
+    def test_a_pickle_under_another_name(self, folder: Path) -> None:
+        torch.save({"weight": torch.zeros(3)}, folder / "model.safetensors")
+        with pytest.raises(InputError, match="not in the safetensors format"):
+            push.plan_push(folder)
+
+    def test_words_may_look_like_paths(self, folder: Path) -> None:
+        tokenizer = json.loads((folder / "tokenizer.json").read_text())
+        tokenizer["model"]["vocab"]["/home/me"] = 999
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1))
+        assert "tokenizer.json" in push.plan_push(folder).files
+
+
+class TestBadFolders:
+    def test_no_model(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        assert main(["push", "--model", str(tmp_path), "--repo_id", REPO]) == 1
+        assert "no model folder: it has no config.json and no model.safetensors" in capsys.readouterr().err
+
+    def test_not_ours_and_no_code(self, folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+        with pytest.raises(InputError, match="a model of the type 'bert'"):
+            push.plan_push(folder)
+        (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoConfig": "a.B"}}))
+        with pytest.raises(InputError, match="names no code for AutoModel, AutoModelForSequenceClassification"):
+            push.plan_push(folder)
+        (folder / "config.json").write_text("{")
+        with pytest.raises(InputError, match="is not JSON"):
+            push.plan_push(folder)
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "modeling_glove_bilstm.py").unlink()
+        with pytest.raises(InputError, match="lacks modeling_glove_bilstm.py"):
+            push.plan_push(folder)
+
+
+class TestRefused:
+    def test_nobody_is_logged_in(self, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("HF_TOKEN")
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "none"))
+        with pytest.raises(InputError, match="Nobody is logged in. Log in with `hf auth login`, or set HF_TOKEN"):
+            push.push_folder(folder, REPO)
+
+    @pytest.mark.parametrize(
+        ("token", "repo_id", "message"),
+        [
+            ("hf_" + "x" * 34, REPO, "doesn't know your token. Log in"),
+            (READER, "reader/tiny", "no permission to write to reader/tiny: .* Use one that may write"),
+            (WRITER, "elsewhere/tiny", "no permission to write to elsewhere/tiny: .*your own namespace"),
+        ],
+    )
+    def test_tokens(
+        self, token: str, repo_id: str, message: str, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(InputError, match=message):
+            push.push_folder(folder, repo_id)
+        assert not hub.repositories
+
+    def test_another_type_is_there(self, hub: Hub, folder: Path) -> None:
+        hub.repositories[REPO] = Repository()
+        hub.repositories[REPO].add("main", {"config.json": b'{"model_type": "bert"}'})
+        with pytest.raises(InputError, match="already holds a model of the type 'bert'.* another --repo_id"):
+            push.push_folder(folder, REPO, revision="new")
+        assert list(hub.repositories[REPO].heads) == ["main"] and len(hub.files(REPO)) == 1
+
+    def test_a_bad_name(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
+        assert main(["push", "--model", str(folder), "--repo_id", "a/b/c"]) == 1
+        assert "Repo id must be in the form" in capsys.readouterr().err
+
+    def test_somebody_else_was_faster(self, hub: Hub, folder: Path) -> None:
+        def intervene(asked: str) -> None:
+            if "/commit/" in asked:
+                hub.before = None
+                hub.repositories[REPO].add("main", {"config.json": b"theirs"})
+
+        hub.before = intervene
+        with pytest.raises(InputError, match="Somebody else pushed to somebody/tiny in the meantime"):
+            push.push_folder(folder, REPO)
+        assert hub.files(REPO) == {"config.json": b"theirs"}
+
+    def test_two_at_once_leave_one_of_them_whole(self, hub: Hub, folder: Path, tmp_path: Path) -> None:
+        other = Path(shutil.copytree(folder, tmp_path / "other"))
+        (other / "README.md").write_text("other")
+        push.push_folder(folder, REPO)
+        errors = []
+
+        def go(which: Path) -> None:
+            (which / "all_results.json").write_text(json.dumps({"which": which.name}))
+            try:
+                push.push_folder(which, REPO)
+            except InputError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=go, args=(which,)) for which in (folder, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert pushed(hub, folder) != pushed(hub, other) and len(errors) < 2
+
+
+class TestFaults:
+    FAULTS = [
+        ("POST /api/repos/create", [503, "drop"]),
+        ("POST /api/repos/create", ["lost"]),
+        ("GET /api/models/", [500, "cut"]),
+        ("POST /api/validate-yaml", [502, "drop"]),
+        ("POST .*/preupload/", [504, "drop"]),
+        ("POST .*/objects/batch", [500, "drop"]),
+        ("PUT /objects/", [500, "cut", "drop"]),
+        ("POST .*/commit/main", [503, "drop", 500]),
+        ("POST .*/commit/main", ["lost"]),
+    ]
+
+    @pytest.mark.parametrize(("where", "faults"), FAULTS)
+    def test_what_passes_is_tried_again(self, where: str, faults: list, hub: Hub, folder: Path) -> None:
+        hub.faults = {where: list(faults)}
+        push.push_folder(folder, REPO)
+        assert hub.faults == {where: []} and pushed(hub, folder)
+        titles = []
+        commit = hub.repositories[REPO].heads["main"]
+        while commit is not None:
+            titles.append(commit.title)
+            commit = commit.parent
+        assert titles == ["Upload model", "initial commit"]
+
+    @pytest.mark.parametrize("where", [*dict.fromkeys(where for where, _ in FAULTS), "(HEAD|GET) .*/resolve/"])
+    @pytest.mark.parametrize("fault", [503, "drop"])
+    def test_what_stays_leaves_the_remote_as_it_was(
+        self, where: str, fault: int | str, hub: Hub, folder: Path
+    ) -> None:
+        push.push_folder(folder, REPO)
+        before = hub.repositories[REPO].heads["main"].sha
+        (folder / "README.md").write_text("new")
+        weights = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+        hub.faults = {where: [fault] * 99}
+        with pytest.raises((ConnectionError, httpx2.HTTPError)) as failed:
+            push.push_folder(folder, REPO)
+        assert type(failed.value) is ConnectionError, failed.value
+        assert f"{REPO} is as it was; push again later" in str(failed.value)
+        assert hub.repositories[REPO].heads["main"].sha == before
+
+    def test_a_wrong_hash_is_refused(self, hub: Hub, folder: Path) -> None:
+        hub.faults = {"PUT /objects/": ["corrupt"]}
+        with pytest.raises((InputError, ConnectionError, RuntimeError)) as failed:
+            push.push_folder(folder, REPO)
+        assert type(failed.value) is InputError, repr(failed.value)
+        assert set(hub.files(REPO)) == {".gitattributes"}
+
+
+class TestProcess:
+    def test_the_command(self, folder: Path, tmp_path: Path) -> None:
+        with serve_hub() as hub:
+            done = run(
+                sys.executable, "-m", "glove_bilstm.scripts.main", "push", "--model", folder,
+                "--repo_id", REPO, env={**hub.environment(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert pushed(hub, folder)
