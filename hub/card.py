@@ -124,6 +124,16 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
     )
 
 
+def name_after_repository(card: str, repo_id: str) -> str:
+    """A card whose title and example name the repository rather than the folder that the model was trained in."""
+    example = re.search(r'model="([^"\n]+)"', card)
+    if example is None:
+        return card
+    title = re.compile(rf"^# {re.escape(Path(example[1]).name)}$", re.MULTILINE)
+    renamed = card.replace(f'"{example[1]}"', f'"{repo_id}"')
+    return title.sub(lambda _: f"# {Path(repo_id).name}", renamed, count=1)
+
+
 def _figure(name: str, value: float) -> str:
     """A figure as the card shows it; errors are in the target's own units, which may be small."""
     return f"{value:.6g}" if name in ("mse", "mae") else f"{value:.4f}"

@@ -13,7 +13,7 @@ DRIFT = "drift.json"
 """The one file that not every model has."""
 
 
-def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
+def write_model_folder(result: TrainingResult, output_dir: Path, repo_id: str | None = None) -> None:
     """Write all that a model folder holds: weights, configuration, code, tokenizer, card, coverage, drift, results.
 
     The files are written beside and then moved in. Without `config.json` a folder is no model, so it is the first file
@@ -22,6 +22,7 @@ def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
     Args:
         result: The run.
         output_dir: The folder. A model that is there already is replaced; checkpoints stay.
+        repo_id: The repository on the Hub that the card names. None: it names the folder.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     workspace = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=output_dir))
@@ -31,7 +32,7 @@ def write_model_folder(result: TrainingResult, output_dir: Path) -> None:
     try:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
-        make_card(result, output_dir.resolve().name).save(staging / "README.md")
+        make_card(result, repo_id or output_dir.resolve().name).save(staging / "README.md")
         write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
         if result.drift is not None:
             write_json(staging / DRIFT, result.drift.to_dict())

@@ -16,16 +16,16 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
 from safetensors import SafetensorError, safe_open
 
+from glove_bilstm.hub.card import name_after_repository
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-"""Without these a folder is no model."""
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
-OTHERS = ("tokenizer.json", "tokenizer_config.json", "README.md", "all_results.json", "coverage.json", "drift.json")
+OTHERS = ("tokenizer.json", "tokenizer_config.json", CARD, "all_results.json", "coverage.json", "drift.json")
 """What else is pushed, besides the code that the configuration names."""
 WAITS = (1, 2, 4, 8)
 """Seconds between one try and the next."""
@@ -85,102 +85,105 @@ def plan_push(folder: Path) -> Plan:
     return Plan(files, left_out)
 
 
-def push_folder(
-    folder: Path,
-    repo_id: str,
-    *,
-    private: bool | None = None,
-    revision: str | None = None,
-    create_pr: bool = False,
-    commit_message: str | None = None,
-    token: str | None = None,
-) -> str:
-    """Push a model folder to a repository of models, which is made if it isn't there.
+@dataclass
+class Destination:
+    """Where on the Hub a model goes.
 
-    All files go up in one commit, on top of the one that was seen at first: whoever loads the model sees the old or
-    the new one, never a mixture; and who pushed in between isn't overwritten. What fails for a moment is tried again.
-
-    Args:
-        folder: A folder that `glove-bilstm train` or `save_pretrained` wrote; see `plan_push`.
-        repo_id: "user/name", or a name in the user's own namespace.
+    Attributes:
+        repo_id: The repository of models: "user/name", or a name in the user's own namespace, which is put before it
+            as soon as the Hub was asked.
         private: Make a new repository private. None: as the account does by default.
         revision: The branch; made from main if it isn't there. None: main.
         create_pr: Open a pull request rather than commit.
-        commit_message: None: "Upload model".
         token: None: the one that the user logged in with, or `HF_TOKEN`.
-
-    Returns:
-        The address of the commit or the pull request.
-
-    Raises:
-        InputError: The folder can't be pushed, or the Hub refused; the message says what to do.
-        ConnectionError: The Hub couldn't be reached, or failed again and again.
     """
-    plan = plan_push(folder)
-    api = HfApi(token=token)
-    found = prepare_repository(api, repo_id, private=private, revision=revision, create_pr=create_pr)
-    message = commit_message or "Upload model"
-    # Whether a commit is ours can be told even if the connection broke before the answer came.
-    description = f"SHA-256 of all files: {_digest(plan)}"
-    stale = sorted({sibling.rfilename for sibling in found.siblings or ()}.intersection(OTHERS).difference(plan.files))
-    additions = [CommitOperationAdd(name, str(file)) for name, file in plan.files.items()]
-    _retry(
-        lambda: api.preupload_lfs_files(found.id, additions, revision=revision, create_pr=create_pr),
-        found.id,
-    )
 
-    def commit() -> str:
-        made = api.create_commit(
-            found.id,
-            [*additions, *(CommitOperationDelete(name) for name in stale)],
-            commit_message=message,
-            commit_description=description,
-            revision=revision,
-            create_pr=create_pr,
-            parent_commit=found.sha,
-        )
-        return str(made.pr_url or made.commit_url)
+    repo_id: str
+    private: bool | None = None
+    revision: str | None = None
+    create_pr: bool = False
+    token: str | None = None
 
-    def made_already() -> str | None:
-        newest = api.list_repo_commits(found.id, revision=revision)[0]
-        same = newest.commit_id != found.sha and newest.message == description
-        return f"{api.endpoint}/{found.id}/commit/{newest.commit_id}" if same else None
+    def prepare(self) -> ModelInfo:
+        """Make the repository and the branch if they aren't there, and look at what they hold.
 
-    return _retry(commit, found.id, None if create_pr else made_already)
+        Raises:
+            InputError: The Hub refused, or the repository holds a model of another type.
+            ConnectionError: The Hub couldn't be reached, or failed again and again.
+        """
+        api = HfApi(token=self.token)
+        if self.token is None and get_token() is None:
+            raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}")
+        made = _retry(lambda: api.create_repo(self.repo_id, private=self.private, exist_ok=True), self.repo_id)
+        self.repo_id = repo_id = made.repo_id
+        branch = None if self.create_pr else self.revision
+        new = branch is not None and not _retry(lambda: api.revision_exists(repo_id, branch), repo_id)
+        found = _retry(lambda: api.model_info(repo_id, revision=None if new else self.revision), repo_id)
+        if CONFIG in {sibling.rfilename for sibling in found.siblings or ()}:
+            with tempfile.TemporaryDirectory() as folder:
+                file = _retry(
+                    lambda: api.hf_hub_download(repo_id, CONFIG, revision=found.sha, local_dir=folder), repo_id
+                )
+                kind = _read_config(Path(file).read_text(encoding="utf-8"), f"{CONFIG} of {repo_id}").get("model_type")
+            if kind != GloveBiLSTMConfig.model_type:
+                raise InputError(
+                    f"{repo_id} already holds a model of the type {kind!r}, which a push would destroy. "
+                    "Choose another --repo_id."
+                )
+        if branch is not None and new:
+            _retry(lambda: api.create_branch(repo_id, branch=branch, exist_ok=True), repo_id)
+        return found
 
+    def push(self, folder: Path, commit_message: str | None = None) -> str:
+        """Push a model folder.
 
-def prepare_repository(
-    api: HfApi, repo_id: str, *, private: bool | None = None, revision: str | None = None, create_pr: bool = False
-) -> ModelInfo:
-    """Make the repository and the branch if they aren't there, and look at what they hold.
+        All files go up in one commit, on top of the one that was seen at first: whoever loads the model sees the old
+        or the new one, never a mixture; and who pushed in between isn't overwritten. What fails for a moment is tried
+        again.
 
-    Raises:
-        InputError: The Hub refused, or the repository holds a model of another type.
-        ConnectionError: The Hub couldn't be reached, or failed again and again.
-    """
-    if api.token is None and get_token() is None:
-        raise InputError(f"Nobody is logged in. {LOG_IN}")
-    whole_id = _retry(lambda: api.create_repo(repo_id, private=private, exist_ok=True).repo_id, repo_id)
-    new_branch = (
-        revision is not None
-        and not create_pr
-        and not _retry(lambda: api.revision_exists(whole_id, str(revision)), whole_id)
-    )
-    found = _retry(lambda: api.model_info(whole_id, revision=None if new_branch else revision), whole_id)
-    if CONFIG in {sibling.rfilename for sibling in found.siblings or ()}:
-        with tempfile.TemporaryDirectory() as folder:
-            file = _retry(
-                lambda: api.hf_hub_download(whole_id, CONFIG, revision=found.sha, local_dir=folder), whole_id
+        Args:
+            folder: What `glove-bilstm train` or `save_pretrained` wrote; see `plan_push`.
+            commit_message: None: "Upload model".
+
+        Returns:
+            The address of the commit or the pull request.
+
+        Raises:
+            InputError: The folder can't be pushed, or the Hub refused; the message says what to do.
+            ConnectionError: The Hub couldn't be reached, or failed again and again.
+        """
+        plan = plan_push(folder)
+        found = self.prepare()
+        api = HfApi(token=self.token)
+        # Whether a commit is ours can be told even if the connection broke before the answer came.
+        description = f"SHA-256 of all files: {_digest(plan)}"
+        there = {sibling.rfilename for sibling in found.siblings or ()}
+        additions = [CommitOperationAdd(name, _content(file, self.repo_id)) for name, file in plan.files.items()]
+        where: dict[str, Any] = {"revision": self.revision, "create_pr": self.create_pr}
+        _retry(lambda: api.preupload_lfs_files(self.repo_id, additions, **where), self.repo_id)
+
+        def commit() -> str:
+            made = api.create_commit(
+                self.repo_id,
+                [*additions, *map(CommitOperationDelete, sorted(there.intersection(OTHERS).difference(plan.files)))],
+                commit_message=commit_message or "Upload model",
+                commit_description=description,
+                parent_commit=found.sha,
+                **where,
             )
-            kind = _read_config(Path(file).read_text(encoding="utf-8"), f"{CONFIG} of {whole_id}").get("model_type")
-        if kind != GloveBiLSTMConfig.model_type:
-            raise InputError(
-                f"{whole_id} already holds a model of the type {kind!r}, which a push would destroy. "
-                "Choose another --repo_id."
-            )
-    if new_branch:
-        _retry(lambda: api.create_branch(whole_id, branch=str(revision), exist_ok=True), whole_id)
-    return found
+            return str(made.pr_url or made.commit_url)
+
+        def made_already() -> str | None:
+            newest = api.list_repo_commits(self.repo_id, revision=self.revision)[0]
+            same = newest.commit_id != found.sha and newest.message == description
+            return f"{api.endpoint}/{self.repo_id}/commit/{newest.commit_id}" if same else None
+
+        return _retry(commit, self.repo_id, None if self.create_pr else made_already)
+
+
+def _content(file: Path, repo_id: str) -> Path | bytes:
+    """What is pushed of a file: itself, but for the card, which names the repository."""
+    return name_after_repository(file.read_text(encoding="utf-8"), repo_id).encode() if file.name == CARD else file
 
 
 def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result | None] | None = None) -> Result:
@@ -212,7 +215,7 @@ def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result |
         except json.JSONDecodeError:  # the client expects JSON, whatever the status
             why = "The Hub's answer couldn't be read"
         except LocalTokenNotFoundError as error:
-            raise InputError(f"Nobody is logged in. {LOG_IN}") from error
+            raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}") from error
         if wait is None:
             break
         logger.warning(f"{why}. Trying again in {wait} s.")

@@ -199,6 +199,9 @@ class GloveBiLSTMLayers(nn.LSTM):
 class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
     """Embedding → dropout → BiLSTM that skips padding. Gives the top layer's state at every token."""
 
+    # A classifier's own weights: of no use here, and nothing to warn of.
+    _keys_to_ignore_on_load_unexpected = [r"^classifier\.", r"^pooler\."]
+
     def __init__(self, config: GloveBiLSTMConfig) -> None:
         """Make the model with fresh weights."""
         super().__init__(config)

@@ -31,7 +31,7 @@ def run(argv: list[str]) -> None:
     """Check the folder, show what goes, push it."""
     options = parse(argv)
 
-    from glove_bilstm.hub.push import plan_push, push_folder
+    from glove_bilstm.hub.push import Destination, plan_push
     from glove_bilstm.scripts.tables import text_table
 
     plan = plan_push(options.model)
@@ -43,14 +43,8 @@ def run(argv: list[str]) -> None:
     if options.dry_run:
         print(f"\nNothing was sent to {options.repo_id}: this is a dry run.")
         return
-    address = push_folder(
-        options.model,
-        options.repo_id,
-        private=options.private,
-        revision=options.revision,
-        create_pr=options.create_pr,
-        commit_message=options.commit_message,
-    )
+    destination = Destination(options.repo_id, options.private, options.revision, options.create_pr)
+    address = destination.push(options.model, options.commit_message)
     print(f"\nPushed: {address}")
 
 

@@ -14,6 +14,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "Without --dataset and --vectors it trains on the bundled demo.",
         "Every flag of transformers.TrainingArguments is taken too, for instance --learning_rate,\n"
         "--num_train_epochs, --per_device_train_batch_size, --seed, --weight_decay and --report_to.\n"
+        "--push_to_hub pushes the model when all is done, to --hub_model_id, in one commit.\n"
         "Flags may be written with _ or -.",
     )
     parser.add_argument("--output_dir", required=True, type=user_path, help="folder for the trained model")
@@ -133,6 +134,7 @@ def run(argv: list[str]) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.hub.folder import write_model_folder
+    from glove_bilstm.hub.push import Destination
     from glove_bilstm.scripts.tables import coverage_table, drift_table, metrics_table
     from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
     from glove_bilstm.training.recipes import RECIPES
@@ -163,11 +165,23 @@ def run(argv: list[str]) -> None:
     if unknown[-1]:
         raise InputError(f"There is no option {unknown[-1][0]}; glove-bilstm train --help tells which there are.")
 
+    destination = None
+    if training.push_to_hub:
+        destination = Destination(
+            training.hub_model_id or options.output_dir.resolve().name,
+            training.hub_private_repo,
+            training.hub_revision,
+            token=training.hub_token,
+        )
+        # The Trainer would push checkpoints, file by file; this pushes the model, at the end.
+        training.push_to_hub = False
+        if training.process_index == 0:
+            destination.prepare()  # what the Hub refuses, it had better refuse before hours of training
     try:
         result = train_classifier(data, model, training, options.overwrite)
         if training.process_index > 0:  # of several processes one writes and tells
             return
-        write_model_folder(result, options.output_dir)
+        write_model_folder(result, options.output_dir, destination.repo_id if destination is not None else None)
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -176,6 +190,8 @@ def run(argv: list[str]) -> None:
     print(f"{coverage_table(result.coverage)}\n")
     print(metrics_table(result.figures, result.data.labels))
     print(f"\nSaved in {options.output_dir}")
+    if destination is not None:
+        print(f"Pushed: {destination.push(options.output_dir)}")
 
 
 main = command(run)

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 import torch
-from helpers import run
+from helpers import TINY, run
 from huggingface_hub import constants
 from loopback_hub import READER, WRITER, Hub, Repository, serve_hub
 
-from glove_bilstm.hub import push
+from glove_bilstm.hub.push import Destination, plan_push
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
 
@@ -49,9 +49,9 @@ def folder(model: Path, tmp_path: Path) -> Path:
 def pushed(hub: Hub, folder: Path, revision: str = "main") -> bool:
     """Whether the revision holds the folder's files, all of them and no others."""
     files = hub.files(REPO, revision)
-    return {name: files[name] for name in files if name != ".gitattributes"} == {
-        name: (folder / name).read_bytes() for name in NAMES
-    }
+    expected = {name: (folder / name).read_bytes() for name in NAMES}
+    expected["README.md"] = expected["README.md"].replace(b'"tiny"', b'"somebody/tiny"')
+    return {name: files[name] for name in files if name != ".gitattributes"} == expected
 
 
 class TestPush:
@@ -76,11 +76,11 @@ class TestPush:
 
     def test_a_new_model_leaves_nothing_of_the_old_one(self, hub: Hub, folder: Path) -> None:
         (folder / "drift.json").write_text("{}")
-        push.push_folder(folder, REPO)
+        Destination(REPO).push(folder)
         assert "drift.json" in hub.files(REPO)
         hub.repositories[REPO].add("main", {**hub.files(REPO), "notes.md": b"mine"})
         (folder / "drift.json").unlink()
-        push.push_folder(folder, REPO)
+        Destination(REPO).push(folder)
         assert "drift.json" not in hub.files(REPO) and hub.files(REPO)["notes.md"] == b"mine"
 
     def test_dry_run_asks_nothing(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -97,7 +97,7 @@ class TestNeverPushed:
         (folder / "checkpoint-3" / "optimizer.pt").write_bytes(b"x")
         for name in ("training_args.bin", "pytorch_model.bin", "model.pkl", ".env", "token"):
             (folder / name).write_bytes(b"x")
-        push.push_folder(folder, REPO)
+        Destination(REPO).push(folder)
         assert pushed(hub, folder)
 
     @pytest.mark.parametrize("name", ["README.md", "config.json", "all_results.json", "modeling_glove_bilstm.py"])
@@ -115,7 +115,7 @@ class TestNeverPushed:
         before, newline, rest = content.partition("\n")
         (folder / name).write_text(f"{before}\n{comment}\n{rest}")
         with pytest.raises(InputError, match=f"{name}, line 2, holds {what}"):
-            push.push_folder(folder, REPO)
+            Destination(REPO).push(folder)
         assert not hub.asked
 
     def test_metadata_of_weights(self, folder: Path) -> None:
@@ -124,18 +124,18 @@ class TestNeverPushed:
         weights = folder / "model.safetensors"
         save_file(load_file(weights), weights, {"format": "pt", "from": "/home/me/run"})
         with pytest.raises(InputError, match="model.safetensors, line 1, holds a path of this machine"):
-            push.plan_push(folder)
+            plan_push(folder)
 
     def test_a_pickle_under_another_name(self, folder: Path) -> None:
         torch.save({"weight": torch.zeros(3)}, folder / "model.safetensors")
         with pytest.raises(InputError, match="not in the safetensors format"):
-            push.plan_push(folder)
+            plan_push(folder)
 
     def test_words_may_look_like_paths(self, folder: Path) -> None:
         tokenizer = json.loads((folder / "tokenizer.json").read_text())
         tokenizer["model"]["vocab"]["/home/me"] = 999
         (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1))
-        assert "tokenizer.json" in push.plan_push(folder).files
+        assert "tokenizer.json" in plan_push(folder).files
 
 
 class TestBadFolders:
@@ -147,25 +147,27 @@ class TestBadFolders:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
         with pytest.raises(InputError, match="a model of the type 'bert'"):
-            push.plan_push(folder)
+            plan_push(folder)
         (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoConfig": "a.B"}}))
         with pytest.raises(InputError, match="names no code for AutoModel, AutoModelForSequenceClassification"):
-            push.plan_push(folder)
+            plan_push(folder)
         (folder / "config.json").write_text("{")
         with pytest.raises(InputError, match="is not JSON"):
-            push.plan_push(folder)
+            plan_push(folder)
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "modeling_glove_bilstm.py").unlink()
         with pytest.raises(InputError, match="lacks modeling_glove_bilstm.py"):
-            push.plan_push(folder)
+            plan_push(folder)
 
 
 class TestRefused:
     def test_nobody_is_logged_in(self, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("HF_TOKEN")
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "none"))
-        with pytest.raises(InputError, match="Nobody is logged in. Log in with `hf auth login`, or set HF_TOKEN"):
-            push.push_folder(folder, REPO)
+        with pytest.raises(
+            InputError, match="Nobody is logged in to the Hub. Log in with `hf auth login`, or set HF_TOKEN"
+        ):
+            Destination(REPO).push(folder)
 
     @pytest.mark.parametrize(
         ("token", "repo_id", "message"),
@@ -180,14 +182,14 @@ class TestRefused:
     ) -> None:
         monkeypatch.setenv("HF_TOKEN", token)
         with pytest.raises(InputError, match=message):
-            push.push_folder(folder, repo_id)
+            Destination(repo_id).push(folder)
         assert not hub.repositories
 
     def test_another_type_is_there(self, hub: Hub, folder: Path) -> None:
         hub.repositories[REPO] = Repository()
         hub.repositories[REPO].add("main", {"config.json": b'{"model_type": "bert"}'})
         with pytest.raises(InputError, match="already holds a model of the type 'bert'.* another --repo_id"):
-            push.push_folder(folder, REPO, revision="new")
+            Destination(REPO, revision="new").push(folder)
         assert list(hub.repositories[REPO].heads) == ["main"] and len(hub.files(REPO)) == 1
 
     def test_a_bad_name(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -202,19 +204,19 @@ class TestRefused:
 
         hub.before = intervene
         with pytest.raises(InputError, match="Somebody else pushed to somebody/tiny in the meantime"):
-            push.push_folder(folder, REPO)
+            Destination(REPO).push(folder)
         assert hub.files(REPO) == {"config.json": b"theirs"}
 
     def test_two_at_once_leave_one_of_them_whole(self, hub: Hub, folder: Path, tmp_path: Path) -> None:
         other = Path(shutil.copytree(folder, tmp_path / "other"))
         (other / "README.md").write_text("other")
-        push.push_folder(folder, REPO)
+        Destination(REPO).push(folder)
         errors = []
 
         def go(which: Path) -> None:
             (which / "all_results.json").write_text(json.dumps({"which": which.name}))
             try:
-                push.push_folder(which, REPO)
+                Destination(REPO).push(which)
             except InputError as error:
                 errors.append(error)
 
@@ -242,7 +244,7 @@ class TestFaults:
     @pytest.mark.parametrize(("where", "faults"), FAULTS)
     def test_what_passes_is_tried_again(self, where: str, faults: list, hub: Hub, folder: Path) -> None:
         hub.faults = {where: list(faults)}
-        push.push_folder(folder, REPO)
+        Destination(REPO).push(folder)
         assert hub.faults == {where: []} and pushed(hub, folder)
         titles = []
         commit = hub.repositories[REPO].heads["main"]
@@ -256,14 +258,14 @@ class TestFaults:
     def test_what_stays_leaves_the_remote_as_it_was(
         self, where: str, fault: int | str, hub: Hub, folder: Path
     ) -> None:
-        push.push_folder(folder, REPO)
+        Destination(REPO).push(folder)
         before = hub.repositories[REPO].heads["main"].sha
         (folder / "README.md").write_text("new")
         weights = (folder / "model.safetensors").read_bytes()
         (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
         hub.faults = {where: [fault] * 99}
         with pytest.raises((ConnectionError, httpx2.HTTPError)) as failed:
-            push.push_folder(folder, REPO)
+            Destination(REPO).push(folder)
         assert type(failed.value) is ConnectionError, failed.value
         assert f"{REPO} is as it was; push again later" in str(failed.value)
         assert hub.repositories[REPO].heads["main"].sha == before
@@ -271,9 +273,38 @@ class TestFaults:
     def test_a_wrong_hash_is_refused(self, hub: Hub, folder: Path) -> None:
         hub.faults = {"PUT /objects/": ["corrupt"]}
         with pytest.raises((InputError, ConnectionError, RuntimeError)) as failed:
-            push.push_folder(folder, REPO)
+            Destination(REPO).push(folder)
         assert type(failed.value) is InputError, repr(failed.value)
         assert set(hub.files(REPO)) == {".gitattributes"}
+
+
+class TestTraining:
+    def test_pushed_when_all_is_done(
+        self,
+        hub: Hub,
+        tmp_path: Path,
+        dataset_folder: Path,
+        vectors_file: Path,
+        capsys: pytest.CaptureFixture,
+    ) -> None:
+        command = ["train", "--dataset", str(dataset_folder), "--vectors", str(vectors_file), *TINY]
+        out = tmp_path / "tiny"
+        wanted = ["--push_to_hub", "--hub_private_repo", "True", "--hub_revision", "v1", "--hub_token", WRITER]
+        assert main([*command, "--output_dir", str(out), *wanted]) == 0
+        assert pushed(hub, out, "v1") and hub.repositories[REPO].private
+        assert 'model="somebody/tiny"' in (out / "README.md").read_text()
+        assert WRITER not in "".join(file.read_text() for file in out.glob("*.*") if file.suffix != ".safetensors")
+        assert f"Pushed: {hub.url}/{REPO}/commit/" in capsys.readouterr().out
+        assert sum("/commit/" in asked for asked in hub.asked) == 1
+
+    def test_refused_before_training(
+        self, hub: Hub, tmp_path: Path, dataset_folder: Path, vectors_file: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        command = ["train", "--dataset", str(dataset_folder), "--vectors", str(vectors_file), *TINY]
+        wanted = ["--push_to_hub", "--hub_model_id", "elsewhere/tiny"]
+        assert main([*command, "--output_dir", str(tmp_path / "out"), *wanted]) == 1
+        assert "no permission to write to elsewhere/tiny" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 class TestProcess:
