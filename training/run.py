@@ -43,10 +43,25 @@ from glove_bilstm.vectors.word_vectors import load_vectors
 
 logger = logging.getLogger(__name__)
 
+PREFIXES = {"validation": "eval", "test": "test"}
+"""The splits that are measured → what their figures begin with, as the Trainer names them."""
 TIMINGS = {"runtime", "samples_per_second", "steps_per_second"}
 """What the Trainer adds to the figures of a split."""
 LONG_TEXT = 5_000
 """Words; an LSTM takes them one after the other, so one such text holds up its whole batch."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model says of a split's texts, in their order.
+
+    Attributes:
+        logits: ``[N, C]``.
+        references: What is right: class ids ``[N]``, 0s and 1s ``[N, C]``, or values ``[N]``.
+    """
+
+    logits: np.ndarray
+    references: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,7 @@ class TrainingResult:
         data: The texts it was trained and measured on.
         coverage: By split, how much of the text the vectors cover.
         metrics: `train_…`, `eval_…` and, where there is a labelled test split, `test_…`.
+        answers: What they were measured on, by split.
         steps: Optimizer steps that were taken.
         best_step: That of the checkpoint which was kept for being the best. None: the last weights were.
         arguments: What the run was told.
@@ -71,6 +87,7 @@ class TrainingResult:
     data: LabelledTexts
     coverage: dict[str, Coverage]
     metrics: dict[str, float]
+    answers: dict[str, Answers]
     steps: int
     best_step: int | None
     arguments: tuple[DataArguments, ModelArguments, GloveBiLSTMTrainingArguments]
@@ -82,11 +99,11 @@ class TrainingResult:
         """Split → its loss and the figures of `measure`, without the Trainer's prefixes and timings."""
         return {
             split: {
-                name.removeprefix(prefix): value
+                name.removeprefix(f"{prefix}_"): value
                 for name, value in self.metrics.items()
-                if name.startswith(prefix) and name.removeprefix(prefix) not in TIMINGS
+                if name.startswith(f"{prefix}_") and name.removeprefix(f"{prefix}_") not in TIMINGS
             }
-            for split, prefix in (("validation", "eval_"), ("test", "test_"))
+            for split, prefix in PREFIXES.items()
             if split in self.data.splits
         }
 
@@ -171,13 +188,12 @@ def train_classifier(
     longest = max(len(ids) for ids in encoded["train"]["input_ids"])
     if longest > LONG_TEXT:
         logger.info(f"The longest training text has {longest:,} words, which is slow; --max_length cuts such texts.")
-    # The order of rows makes no difference to a metric, and batches of one length are faster.
-    validation = _by_length(encoded["validation"])
     trainer = GloveBiLSTMTrainer(
         model=model,
         args=training_arguments,
         train_dataset=encoded["train"],
-        eval_dataset=validation,
+        # The order of rows makes no difference to a metric, and batches of one length are faster.
+        eval_dataset=encoded["validation"].select(_by_length(encoded["validation"])),
         processing_class=tokenizer,
     )
     trained = model.num_parameters(only_trainable=True)
@@ -190,12 +206,16 @@ def train_classifier(
         trainer.add_callback(_RemoveCheckpoints)
     metrics = _train(trainer, checkpoint, output_dir)
     metrics.pop("train_loss", None)  # of a resumed run it would be that of its last part
-    if data.problem_type == MULTI_LABEL:
-        answers = trainer.predict(validation)
-        config.thresholds = tune_thresholds(np.asarray(answers.predictions), np.asarray(answers.label_ids)).tolist()
-    metrics |= trainer.evaluate()
-    if "test" in encoded:
-        metrics |= trainer.predict(_by_length(encoded["test"]), metric_key_prefix="test").metrics or {}
+    answers = {}
+    for split, prefix in PREFIXES.items():
+        if split in encoded:
+            answers[split], figures = _predict(trainer, encoded[split], prefix)
+            if data.problem_type == MULTI_LABEL:
+                if split == "validation":
+                    config.thresholds = tune_thresholds(answers[split].logits, answers[split].references).tolist()
+                measured = measure(config, answers[split].logits, answers[split].references)
+                figures |= {f"{prefix}_{name}": value for name, value in measured.items()}
+            metrics |= figures
     strategy = trainer.strategy
     best_step = trainer.state.best_global_step if training_arguments.load_best_model_at_end else None
     return TrainingResult(
@@ -204,6 +224,7 @@ def train_classifier(
         data,
         coverage,
         metrics,
+        answers,
         trainer.state.global_step,
         best_step,
         (data_arguments, model_arguments, training_arguments),
@@ -361,7 +382,15 @@ def _encode(split: Dataset, tokenizer: TokenizersBackend, max_length: int | None
     return split.map(encode, batched=True, remove_columns=columns, keep_in_memory=True, desc="Tokenizing")
 
 
-def _by_length(encoded: Dataset) -> Dataset:
-    """The same rows, the shortest first."""
-    lengths = [len(ids) for ids in encoded["input_ids"]]
-    return encoded.select(sorted(range(len(lengths)), key=lengths.__getitem__))
+def _by_length(encoded: Dataset) -> np.ndarray:
+    """The rows, the shortest first."""
+    return np.argsort([len(ids) for ids in encoded["input_ids"]], kind="stable")
+
+
+def _predict(trainer: GloveBiLSTMTrainer, encoded: Dataset, prefix: str) -> tuple[Answers, dict[str, float]]:
+    """What the model says of a split, in the order of its rows, and the figures."""
+    order = _by_length(encoded)
+    output = trainer.predict(encoded.select(order), metric_key_prefix=prefix)
+    places = np.argsort(order)
+    logits, references = np.asarray(output.predictions), np.asarray(output.label_ids)
+    return Answers(logits[places], references[places]), dict(output.metrics or {})
