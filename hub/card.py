@@ -2,12 +2,24 @@
 
 import json
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from glove_bilstm.hub.assessment import (
+    TIMED,
+    calibrate,
+    choose_examples,
+    count_confusions,
+    find_worst_answers,
+    time_model,
+)
+from glove_bilstm.hub.pictures import MOST_LABELS, draw_confusions, draw_reliability, draw_values
 from glove_bilstm.training.checkpoints import decisive_options
 from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import TrainingResult
@@ -27,47 +39,55 @@ FIGURES_SAY = {
     MULTI_LABEL: "`accuracy` is the share of texts with all labels right, `f1` the mean over the labels.",
     REGRESSION: "The loss is that of standardised targets.",
 }
+KINDS = ("precision", "recall", "f1")
+RELIABILITY, CONFUSIONS, VALUES = PICTURES = ("reliability.png", "confusion_matrix.png", "predictions.png")
+VOCABULARY = ("min_frequency", "max_vocabulary", "extra_words", "oov")
+ARCHITECTURE = (
+    *("embedding_dim", "hidden_size", "num_hidden_layers", "pooling"),
+    *("embedding_dropout", "lstm_dropout", "classifier_dropout"),
+)
+LONGEST_TEXT = 300
+"""Characters of a text that is shown."""
 EXAMPLE = "I didn't expect much, and was wrong."
 SECOND = "I expected little."
 
 
-def make_card(result: TrainingResult, model_id: str) -> ModelCard:
+@dataclass
+class CardArguments:
+    """What only its maker knows of a model.
+
+    Attributes:
+        license: Of the model, as the Hub names it ("apache-2.0", "mit", …). None: the card names none.
+        language: Of its texts, by the codes that the Hub uses ("en", "de", …). None: the card names none.
+    """
+
+    license: str | None = None
+    language: str | None = None
+
+
+def make_card(
+    result: TrainingResult, model_id: str, about: CardArguments, pictures: Collection[str] = ()
+) -> ModelCard:
     """Fill in the card of a model that was just trained. Nothing stands in it that the run didn't measure.
 
     Args:
         result: The run.
         model_id: What to load it by: the folder's name (never its path, which is nobody's business) or a Hub id.
+        about: What the run can't know.
+        pictures: The files that `draw_pictures` made beside the card.
     """
-    data, _, training = result.arguments
+    data, model, training = result.arguments
     config = result.model.config
     problem_type = result.data.problem_type
-    metrics = METRICS[problem_type]
-    dataset_name = "the bundled demo reviews" if data.dataset == DEMO else Path(str(data.dataset)).name
-    card_data = ModelCardData(
-        library_name="transformers",
-        pipeline_tag=TASK,
-        tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
-        metrics=list(metrics.values()),
-        model_name=Path(model_id).name,
-        eval_results=[
-            EvalResult(
-                task_type=TASK,
-                dataset_type=dataset_name,
-                dataset_name=dataset_name,
-                dataset_split=split,
-                metric_type=hub_name,
-                metric_value=float(_figure(metric, figures[metric])),
-            )
-            for split, figures in result.figures.items()
-            for metric, hub_name in metrics.items()
-        ],
-    )
     return ModelCard.from_template(
-        card_data,
+        _metadata(result, model_id, about),
         template_str=(files("glove_bilstm.hub") / "model_card.md").read_text(encoding="utf-8"),
+        version=version("glove-bilstm"),
         model_name=Path(model_id).name,
         model_id=model_id,
         size=f"{result.model.get_memory_footprint() / 1e6:.2g} MB",
+        parameters=f"{result.model.num_parameters():,}",
+        embedding_share=f"{result.model.get_input_embeddings().weight.numel() / result.model.num_parameters():.0%}",
         problem_type=problem_type,
         labels=[_cell(label) for label in result.data.labels],
         thresholds=(
@@ -77,15 +97,12 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         pairs=result.data.are_pairs,
         example=json.dumps({"text": EXAMPLE, "text_pair": SECOND}) if result.data.are_pairs else json.dumps(EXAMPLE),
         figures_say=FIGURES_SAY[problem_type],
-        results={
-            "columns": list(result.figures),
-            "rows": [
-                [_cell(metric), *(_figure(metric, figures[metric]) for figures in result.figures.values())]
-                for metric in result.figures["validation"]
-            ],
-        },
         measured_on=" and ".join(f"the {len(result.data.splits[split]):,} {split} texts" for split in result.figures),
-        dataset=dataset_name,
+        **_results(result),
+        pictures=pictures,
+        speed=_speed(result),
+        dataset=_dataset_name(result),
+        validation_share=None if result.data.own_validation else f"{data.validation_share:.0%}",
         split_sizes=", ".join(f"{len(split):,} {name}" for name, split in result.data.splits.items()),
         vectors=config.word_vectors,
         coverage=[
@@ -110,18 +127,135 @@ def make_card(result: TrainingResult, model_id: str) -> ModelCard:
         },
         drift=None if result.drift is None else _drift(result.drift),
         architecture={
-            name: getattr(config, name)
-            for name in (
-                "embedding_dim",
-                "hidden_size",
-                "num_hidden_layers",
-                "pooling",
-                "embedding_dropout",
-                "lstm_dropout",
-                "classifier_dropout",
-            )
+            **{name: getattr(model, name) for name in VOCABULARY if getattr(model, name) is not None},
+            **{name: getattr(config, name) for name in ARCHITECTURE},
         },
     )
+
+
+def draw_pictures(result: TrainingResult, folder: Path) -> list[str]:
+    """Draw the pictures of the card.
+
+    Returns:
+        The names of the files.
+    """
+    answers = result.answers["validation"]
+    if result.data.problem_type == REGRESSION:
+        values, references = answers.logits.reshape(-1), answers.references.reshape(-1)
+        draw_values(values, references, result.data.labels[0], folder / VALUES)
+        return [VALUES]
+    draw_reliability(calibrate(result), folder / RELIABILITY)
+    if result.data.problem_type == MULTI_LABEL or len(result.data.labels) > MOST_LABELS:
+        return [RELIABILITY]
+    draw_confusions(count_confusions(result), result.data.labels, folder / CONFUSIONS)
+    return [RELIABILITY, CONFUSIONS]
+
+
+def _metadata(result: TrainingResult, model_id: str, about: CardArguments) -> ModelCardData:
+    """What the Hub reads."""
+    metrics = METRICS[result.data.problem_type]
+    name = _dataset_name(result)
+    dataset = str(result.arguments[0].dataset)
+    on_the_hub = dataset != DEMO and not Path(dataset).exists()
+    return ModelCardData(
+        license=about.license,
+        language=about.language,
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
+        datasets=[dataset] if on_the_hub else None,
+        metrics=list(metrics.values()),
+        model_name=Path(model_id).name,
+        widget=(
+            None
+            if result.data.are_pairs
+            else [{"text": text, "example_title": title} for text, title in choose_examples(result)] or None
+        ),
+        eval_results=[
+            EvalResult(
+                task_type=TASK,
+                dataset_type=dataset if on_the_hub else name,
+                dataset_name=name,
+                dataset_split=split,
+                metric_type=hub_name,
+                metric_value=float(_figure(metric, figures[metric])),
+            )
+            for split, figures in result.figures.items()
+            for metric, hub_name in metrics.items()
+        ],
+    )
+
+
+def _dataset_name(result: TrainingResult) -> str:
+    dataset = str(result.arguments[0].dataset)
+    return "the bundled demo reviews" if dataset == DEMO else Path(dataset).name
+
+
+def _results(result: TrainingResult) -> dict[str, Any]:
+    """The figures as tables, and what stands behind them."""
+    figures, labels = result.figures, result.data.labels
+    classes = [f"{kind}_{label}" for label in labels for kind in KINDS]
+    whole = [name for name in figures["validation"] if name not in classes]
+    shown: dict[str, Any] = {
+        "results": {
+            "columns": list(figures),
+            "rows": [[name, *(_figure(name, of_split[name]) for of_split in figures.values())] for name in whole],
+        },
+        "worst": [
+            [
+                _word(_shorten(wrong.text)),
+                _cell(wrong.right),
+                _cell(wrong.answer),
+                "" if wrong.probability is None else f"{wrong.probability:.3f}",
+            ]
+            for wrong in find_worst_answers(result)
+        ],
+    }
+    if result.data.problem_type == REGRESSION:
+        return shown
+    shown["classes"] = {
+        "columns": [f"{split}: {kind}" for split in figures for kind in KINDS],
+        "rows": [
+            [_cell(label), *(f"{of_split[f'{kind}_{label}']:.4f}" for of_split in figures.values() for kind in KINDS)]
+            for label in labels
+        ],
+    }
+    counts = count_confusions(result)
+    if result.data.problem_type == MULTI_LABEL:
+        rows = [[both, said, right, neither] for (neither, said), (right, both) in counts.tolist()]
+    else:
+        rows = counts.tolist()
+    shown["confusions"] = [
+        [_cell(label), *(f"{count:,}" for count in row)] for label, row in zip(labels, rows, strict=True)
+    ]
+    calibration = calibrate(result)
+    shown["calibration"] = {
+        "error": f"{calibration.error:.3f}",
+        "rows": [
+            [f"{confidence:.3f}", f"{right:.3f}", f"{count:,}"]
+            for confidence, right, count in zip(
+                calibration.confidence, calibration.right, calibration.counts, strict=True
+            )
+        ],
+    }
+    return shown
+
+
+def _speed(result: TrainingResult) -> dict[str, str]:
+    speed = time_model(result)
+    return {
+        "cpu": speed.cpu,
+        "threads": "1 thread" if speed.threads == 1 else f"{speed.threads} threads",
+        "one": f"{speed.one:.2g} ms",
+        "many": f"{speed.many:,.0f}",
+        "words": f"{speed.words:g}",
+        "texts": f"the first {min(TIMED, len(result.data.splits['validation']))}",
+    }
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
 
 
 def name_after_repository(card: str, repo_id: str) -> str:

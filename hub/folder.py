@@ -6,14 +6,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from glove_bilstm.hub.card import make_card
+from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, make_card
 from glove_bilstm.training.run import TrainingResult
 
 DRIFT = "drift.json"
-"""The one file that not every model has."""
+OPTIONAL = (DRIFT, *PICTURES)
+"""The files that not every model has."""
 
 
-def write_model_folder(result: TrainingResult, output_dir: Path, repo_id: str | None = None) -> None:
+def write_model_folder(
+    result: TrainingResult, output_dir: Path, about: CardArguments | None = None, repo_id: str | None = None
+) -> None:
     """Write all that a model folder holds: weights, configuration, code, tokenizer, card, coverage, drift, results.
 
     The files are written beside and then moved in. Without `config.json` a folder is no model, so it is the first file
@@ -22,6 +25,7 @@ def write_model_folder(result: TrainingResult, output_dir: Path, repo_id: str | 
     Args:
         result: The run.
         output_dir: The folder. A model that is there already is replaced; checkpoints stay.
+        about: What the card says that the run can't know.
         repo_id: The repository on the Hub that the card names. None: it names the folder.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -32,21 +36,24 @@ def write_model_folder(result: TrainingResult, output_dir: Path, repo_id: str | 
     try:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
-        make_card(result, repo_id or output_dir.resolve().name).save(staging / "README.md")
+        pictures = draw_pictures(result, staging)
+        card = make_card(result, repo_id or output_dir.resolve().name, about or CardArguments(), pictures)
+        card.save(staging / "README.md")
         write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
         if result.drift is not None:
             write_json(staging / DRIFT, result.drift.to_dict())
         write_json(staging / "all_results.json", result.metrics)
         configuration_last = sorted(staging.iterdir(), key=lambda file: file.name == "config.json")
         try:
-            for name in dict.fromkeys([*(file.name for file in reversed(configuration_last)), DRIFT]):
+            for name in dict.fromkeys([*(file.name for file in reversed(configuration_last)), *OPTIONAL]):
                 if (output_dir / name).exists():
                     os.replace(output_dir / name, replaced / name)
             for file in configuration_last:
                 os.replace(file, output_dir / file.name)
         except BaseException:  # Ctrl-C too
-            if result.drift is not None and not (staging / DRIFT).exists():  # it came, and may replace none
-                (output_dir / DRIFT).unlink()
+            for file in configuration_last:
+                if file.name in OPTIONAL and not file.exists():  # it came, and may replace none
+                    (output_dir / file.name).unlink()
             for file in replaced.iterdir():
                 os.replace(file, output_dir / file.name)
             raise

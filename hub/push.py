@@ -16,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
 from safetensors import SafetensorError, safe_open
 
-from glove_bilstm.hub.card import name_after_repository
+from glove_bilstm.hub.card import PICTURES, name_after_repository
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
 
@@ -25,7 +25,10 @@ Result = TypeVar("Result")
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
-OTHERS = ("tokenizer.json", "tokenizer_config.json", CARD, "all_results.json", "coverage.json", "drift.json")
+OTHERS = (
+    *("tokenizer.json", "tokenizer_config.json", CARD, "all_results.json", "coverage.json", "drift.json"),
+    *PICTURES,
+)
 """What else is pushed, besides the code that the configuration names."""
 WAITS = (1, 2, 4, 8)
 """Seconds between one try and the next."""
@@ -252,6 +255,8 @@ def _scan(file: Path) -> None:
     Raises:
         InputError: Something was found, or the file isn't what its name says.
     """
+    if file.name in PICTURES:
+        return
     if file.name == WEIGHTS:
         try:
             with safe_open(file, framework="np") as weights:

@@ -119,6 +119,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 0; classic: 4"
     )
+
+    card = parser.add_argument_group("the model's card")
+    card.add_argument("--license", help="of the model, as the Hub names it: apache-2.0, mit, …; default: not told")
+    card.add_argument("--language", help="of the texts: en, de, …; default: not told")
     return parser.parse_known_args(argv)
 
 
@@ -133,6 +137,7 @@ def run(argv: list[str]) -> None:
     from transformers import HfArgumentParser
     from transformers.utils.logging import disable_progress_bar
 
+    from glove_bilstm.hub.card import CardArguments
     from glove_bilstm.hub.folder import write_model_folder
     from glove_bilstm.hub.push import Destination
     from glove_bilstm.scripts.tables import coverage_table, drift_table, metrics_table
@@ -165,7 +170,7 @@ def run(argv: list[str]) -> None:
     if unknown[-1]:
         raise InputError(f"There is no option {unknown[-1][0]}; glove-bilstm train --help tells which there are.")
 
-    destination = None
+    destination: Any = None
     if training.push_to_hub:
         destination = Destination(
             training.hub_model_id or options.output_dir.resolve().name,
@@ -181,7 +186,8 @@ def run(argv: list[str]) -> None:
         result = train_classifier(data, model, training, options.overwrite)
         if training.process_index > 0:  # of several processes one writes and tells
             return
-        write_model_folder(result, options.output_dir, destination.repo_id if destination is not None else None)
+        about = CardArguments(given.get("license"), given.get("language"))
+        write_model_folder(result, options.output_dir, about, destination and destination.repo_id)
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glove_bilstm import GloveBiLSTMTrainingArguments
-from glove_bilstm.hub.card import make_card
+from glove_bilstm.hub.card import CardArguments, make_card
 from glove_bilstm.hub.folder import write_model_folder
 from glove_bilstm.scripts.tables import drift_table
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
@@ -196,7 +196,7 @@ def result(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vecto
 
 class TestCard:
     def test_a_section_of_its_own(self, result: TrainingResult, moved: Drift) -> None:
-        lines = str(make_card(dataclasses.replace(result, drift=moved), "tiny")).splitlines()
+        lines = str(make_card(dataclasses.replace(result, drift=moved), "tiny", CardArguments())).splitlines()
         start = lines.index("## How the word vectors moved")
         section = lines[start : lines.index("## Limits")]
         assert section == [
@@ -226,12 +226,12 @@ class TestCard:
     def test_where_nothing_moved(self, result: TrainingResult) -> None:
         rows = make_rows(3, seed=0)
         still = measure_drift(make_words(3), rows, rows, None)
-        lines = str(make_card(dataclasses.replace(result, drift=still), "tiny")).splitlines()
+        lines = str(make_card(dataclasses.replace(result, drift=still), "tiny", CardArguments())).splitlines()
         section = lines[lines.index("## How the word vectors moved") : lines.index("## Limits")]
         assert section == ["## How the word vectors moved", "", "0 of 3 words moved (0.0%).", ""]
 
     def test_none_without_a_drift(self, result: TrainingResult) -> None:
-        lines = str(make_card(result, "tiny")).splitlines()
+        lines = str(make_card(result, "tiny", CardArguments())).splitlines()
         assert "## How the word vectors moved" not in lines
         limits = lines.index("## Limits")
         assert lines[limits - 1] == "" and lines[limits - 2].startswith("| classifier_dropout")

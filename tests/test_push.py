@@ -20,7 +20,8 @@ from glove_bilstm.vectors.errors import InputError
 
 NAMES = {
     "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md", "all_results.json",
-    "coverage.json", "configuration_glove_bilstm.py", "modeling_glove_bilstm.py",
+    "coverage.json", "configuration_glove_bilstm.py", "modeling_glove_bilstm.py", "reliability.png",
+    "confusion_matrix.png",
 }  # fmt: skip
 REPO = "somebody/tiny"
 

@@ -32,12 +32,14 @@ class LabelledTexts:
             regression.
         labels: The classes' names, in the order of their ids; for regression the one name of the label column.
         problem_type: The task.
+        own_validation: Whether the data set came with its validation split; otherwise that was cut off train.
     """
 
     name: str
     splits: DatasetDict
     labels: list[str]
     problem_type: ProblemType
+    own_validation: bool
 
     def texts(self, split: str) -> Sequence[str]:
         """All texts of a split; of pairs all the first ones, then all the second."""
@@ -111,7 +113,8 @@ def load_labelled_texts(
             for name in splits
         }
     )
-    if "validation" not in checked:
+    own_validation = "validation" in checked
+    if not own_validation:
         kept, cut = _cut_by_class(_groups(encoded["train"], problem_type), validation_share, seed)
         checked["validation"] = checked["train"].select(cut)
         checked["train"] = checked["train"].select(kept)
@@ -120,7 +123,7 @@ def load_labelled_texts(
             f"as one ({CUT[problem_type]}, seed {seed})."
         )
     in_order = DatasetDict({name: checked[name] for name in ("train", "validation", "test") if name in checked})
-    return LabelledTexts(str(dataset), in_order, labels, problem_type)
+    return LabelledTexts(str(dataset), in_order, labels, problem_type, own_validation)
 
 
 def _classes(

@@ -1,0 +1,98 @@
+"""The card of a model, read as the Hub and as a stranger read it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from helpers import TINY, write_jsonl
+from huggingface_hub import ModelCard
+from tiny_tasks import command, run_example_of_card
+
+from glove_bilstm.hub.card import name_after_repository
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vectors_file: Path) -> Path:
+    folder = tmp_path_factory.mktemp("cards") / "moods"
+    command("train", "--dataset", dataset_folder, "--vectors", vectors_file, "--output_dir", folder, *TINY,
+            "--license", "mit", "--language", "en")  # fmt: skip
+    return folder
+
+
+class TestCard:
+    def test_metadata(self, trained: Path, dataset_folder: Path) -> None:
+        card = ModelCard.load(trained / "README.md")
+        data = card.data.to_dict()
+        assert data["license"] == "mit" and data["language"] == "en" and data["library_name"] == "transformers"
+        assert data["pipeline_tag"] == "text-classification" and "glove-bilstm" in data["tags"]
+        assert "datasets" not in data  # a folder is none of the Hub's
+        texts = (dataset_folder / "validation.jsonl").read_text()
+        assert len(data["widget"]) == 2
+        assert all(f'"text": "{one["text"]}", "label": "{one["example_title"]}"' in texts for one in data["widget"])
+        results = card.data.eval_results
+        assert {(one.dataset_split, one.metric_type) for one in results} == {
+            (split, metric)
+            for split in ("validation", "test")
+            for metric in ("accuracy", "f1", "matthews_correlation")
+        }
+        assert all(isinstance(one.metric_value, float) for one in results)
+
+    def test_sections(self, trained: Path) -> None:
+        card = (trained / "README.md").read_text()
+        assert re.findall(r"^#+ (.*)", card, re.MULTILINE) == [
+            *("moods", "Use", "Results", "By class", "Confusions", "How sure it may be", "What it gets wrong"),
+            *("Size and speed", "Training data", "Word vectors", "Training", "Limits", "Citation"),
+        ]
+        # 31 validation texts, in the table of confusions and in that of probabilities.
+        rows = re.search(r"\| true \|.*?\n\|.*?\n(.*?)\n\n", card, re.DOTALL)
+        assert rows is not None and sum(map(int, re.findall(r"\| (\d+) ", rows[1]))) == 31
+        rows = re.search(r"\| probability, on average \|.*?\n\|.*?\n(.*?)\n\n", card, re.DOTALL)
+        assert rows is not None and sum(int(row.split("|")[3]) for row in rows[1].splitlines()) == 31
+        assert "CPU of the machine that trained it" in card and "license = {Apache-2.0}" in card
+
+    def test_tables_and_pictures(self, trained: Path) -> None:
+        card = (trained / "README.md").read_text()
+        for name in re.findall(r"!\[.*?\]\((.*?)\)", card):
+            assert (trained / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert card.count("![") == 2
+        blocks = [block for block in re.split(r"\n\n+", card) if block.startswith("|")]
+        assert len(blocks) > 6
+        for block in blocks:
+            widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+            assert len(widths) == 1, block
+        assert "\n\n\n" not in card and not re.search(r"[^\n]\n\|[^\n]*\n\|---", card.replace("|\n|---", "|---"))
+
+    def test_its_example_runs(
+        self, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert "'label': " in run_example_of_card(trained, monkeypatch, capsys)
+
+    def test_without_what_was_not_told(self, model: Path) -> None:
+        data = ModelCard.load(model / "README.md").data.to_dict()
+        assert "license" not in data and "language" not in data
+
+    def test_strange_texts_and_labels(self, tmp_path: Path, vectors_file: Path) -> None:
+        texts = ["a | good <b>film</b>", "`awful` *plot* $x$ [link](here)", "the\nfilm", "dull " * 200]
+        rows = [{"text": text, "label": name} for name in ("a|b", "$c$") for text in texts * 6]
+        data = write_jsonl(tmp_path / "strange.jsonl", rows)
+        command("train", "--dataset", data, "--vectors", vectors_file, "--output_dir", tmp_path / "out", *TINY)
+        card = (tmp_path / "out" / "README.md").read_text()
+        wrong = re.search(r"\| text \| true \|.*?\n\|.*?\n(.*?)\n\n", card, re.DOTALL)
+        assert wrong is not None
+        for line in wrong[1].splitlines():
+            assert len(re.findall(r"(?<!\\)\|", line)) == 5 and len(line) < 900 and "<b>" not in line
+
+
+class TestRepository:
+    CARD = '---\nx: y\n---\n\n# tiny\n\npipeline(model="tiny")\n\n# other tiny\n'
+
+    def test_its_name_instead_of_the_folders(self) -> None:
+        named = name_after_repository(self.CARD, "some/body")
+        assert named == '---\nx: y\n---\n\n# body\n\npipeline(model="some/body")\n\n# other tiny\n'
+        assert name_after_repository(named, "some/body") == named
+        assert name_after_repository(named, "else/where") == named.replace("some/body", "else/where").replace(
+            "# body", "# where"
+        )
+
+    def test_a_card_without_an_example(self) -> None:
+        assert name_after_repository("# mine\n", "some/body") == "# mine\n"
