@@ -9,6 +9,7 @@ from pathlib import Path
 from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, make_card
 from glove_bilstm.training.run import TrainingResult
 
+HANDLER = "handler.py"
 DRIFT = "drift.json"
 OPTIONAL = (DRIFT, *PICTURES)
 """The files that not every model has."""
@@ -18,6 +19,8 @@ def write_model_folder(
     result: TrainingResult, output_dir: Path, about: CardArguments | None = None, repo_id: str | None = None
 ) -> None:
     """Write all that a model folder holds: weights, configuration, code, tokenizer, card, coverage, drift, results.
+
+    And the handler that Hugging Face Inference Endpoints run.
 
     The files are written beside and then moved in. Without `config.json` a folder is no model, so it is the first file
     of an older model to go and the last of the new one to come; interrupted in between, the older one is put back.
@@ -36,6 +39,7 @@ def write_model_folder(
     try:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
+        shutil.copy(Path(__file__).with_name(HANDLER), staging / HANDLER)
         pictures = draw_pictures(result, staging)
         card = make_card(result, repo_id or output_dir.resolve().name, about or CardArguments(), pictures)
         card.save(staging / "README.md")

@@ -27,6 +27,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
 OTHERS = (
     *("tokenizer.json", "tokenizer_config.json", CARD, "all_results.json", "coverage.json", "drift.json"),
+    "handler.py",
     *PICTURES,
 )
 """What else is pushed, besides the code that the configuration names."""

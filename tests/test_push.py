@@ -13,7 +13,9 @@ import torch
 from helpers import TINY, run
 from huggingface_hub import constants
 from loopback_hub import READER, WRITER, Hub, Repository, serve_hub
+from transformers import AutoTokenizer
 
+from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
 from glove_bilstm.hub.push import Destination, plan_push
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
@@ -21,7 +23,7 @@ from glove_bilstm.vectors.errors import InputError
 NAMES = {
     "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md", "all_results.json",
     "coverage.json", "configuration_glove_bilstm.py", "modeling_glove_bilstm.py", "reliability.png",
-    "confusion_matrix.png",
+    "confusion_matrix.png", "handler.py",
 }  # fmt: skip
 REPO = "somebody/tiny"
 
@@ -277,6 +279,26 @@ class TestFaults:
             Destination(REPO).push(folder)
         assert type(failed.value) is InputError, repr(failed.value)
         assert set(hub.files(REPO)) == {".gitattributes"}
+
+
+class TestTrainer:
+    def test_its_own_push_sends_no_pickle(self, hub: Hub, tmp_path: Path, model: Path) -> None:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        rows = [{"input_ids": [2, 3, 4], "label": number % 2} for number in range(9)]
+        arguments = GloveBiLSTMTrainingArguments(
+            str(tmp_path / "mine"), max_steps=2, eval_strategy="no", load_best_model_at_end=False, use_cpu=True,
+            hub_token=WRITER, disable_tqdm=True,
+        )  # fmt: skip
+        classifier = GloveBiLSTMForSequenceClassification.from_pretrained(model)
+        trainer = GloveBiLSTMTrainer(classifier, arguments, train_dataset=rows, processing_class=tokenizer)
+        trainer.train()
+        trainer.push_to_hub()
+        files = hub.files("somebody/mine")
+        assert {"model.safetensors", "config.json", "modeling_glove_bilstm.py", "tokenizer.json", "README.md"} <= set(
+            files
+        )
+        assert not [name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+        assert not [name for name, content in files.items() if WRITER.encode() in content]
 
 
 class TestTraining:

@@ -12,6 +12,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 from transformers import Trainer
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import SchedulerType, seed_worker
 
@@ -235,6 +236,11 @@ class GloveBiLSTMTrainer(Trainer):
         once, _ = labels.chunk(2)
         losses = loss(first, once, num_items_in_batch) + loss(second, once, num_items_in_batch)
         return (losses + self.args.r_drop * loss.disagreement(first, second, num_items_in_batch)) / 2
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        # A pickle, which nothing reads and which may hold a token; `push_to_hub` would send it along.
+        Path(str(output_dir or self.args.output_dir), TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
         # Transformers leaves out labels of -100, which here are regression's to have.

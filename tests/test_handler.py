@@ -1,0 +1,39 @@
+"""The handler that Inference Endpoints run, from a model folder, in a process that doesn't know the package."""
+
+import json
+import site
+import sys
+from pathlib import Path
+
+from helpers import run
+
+CODE = f"""
+import sys, json
+sys.path += {site.getsitepackages()!r}
+sys.path.insert(0, sys.argv[1])
+from handler import EndpointHandler
+handler = EndpointHandler(path=sys.argv[1])
+texts = ["a good film", "awful"]
+try:
+    handler({{"input": "a"}})
+except ValueError as error:
+    refused = str(error)
+print(json.dumps([
+    handler({{"inputs": texts[0]}}),
+    handler({{"inputs": texts}}),
+    handler({{"inputs": texts[0], "parameters": {{"top_k": None}}}}),
+    handler({{"inputs": {{"text": "a good film"}}}}),
+    [answer["label"] for answer in handler.classify(texts)],
+    refused,
+]))
+"""
+
+
+def test_requests(model: Path, tmp_path: Path) -> None:
+    done = run(sys.executable, "-I", "-S", "-W", "error", "-c", CODE, model, env={"HF_HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    one, many, every, mapped, labels, refused = json.loads(done.stdout.splitlines()[-1])
+    assert [answer["label"] for answer in one] == labels[:1] and mapped == one
+    assert [[answer["label"] for answer in of_text] for of_text in many] == [[label] for label in labels]
+    assert len(every) == 2 and sum(answer["score"] for answer in every) > 0.999
+    assert refused == 'A request needs "inputs": a text, or a list of texts.'
