@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 ROOMS := vectors tokenization modeling training hub inference scripts src/glove_bilstm
-SOURCES := $(ROOMS) tests $(wildcard benchmarks)
+SOURCES := $(ROOMS) tests spaces $(wildcard benchmarks)
 
-.PHONY: help install demo test test-slow format clean
+.PHONY: help install demo test test-slow test-space format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,13 @@ test: $(VENV)/installed ## Lint, type-check and run the fast tests
 
 test-slow: $(VENV)/installed ## Run the tests that `make test` leaves out: the README's blocks, the wheel
 	$(VENV)/bin/pytest -n 2 -m slow
+
+# The browser is the system's: playwright's own can't be had everywhere.
+test-space: $(VENV)/installed ## Install gradio and a browser, and try the Space's page in it
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--config-settings editable_mode=strict --editable '.[dev,space,browser]'
+	command -v chromium google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
+	$(VENV)/bin/pytest -m space
 
 format: $(VENV)/installed ## Rewrite the sources in the house format
 	$(VENV)/bin/ruff format $(SOURCES)

@@ -165,9 +165,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.create(user, json.loads(body))
         if match := re.fullmatch(r"/objects/(\w{64})", path):
             return self.large_file(match[1], body)
-        if match := re.fullmatch(r"/([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", path):
+        if match := re.fullmatch(r"/(?:spaces/)?([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", path):
             return self.batch(json.loads(body))
-        match = re.fullmatch(r"/api/models/([\w.-]+/[\w.-]+)(?:/([\w-]+)(?:/([^/]+)(?:/.*)?)?)?", path)
+        match = re.fullmatch(r"/api/(?:models|spaces)/([\w.-]+/[\w.-]+)(?:/([\w-]+)(?:/([^/]+)(?:/.*)?)?)?", path)
         download = re.fullmatch(r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path)
         repo_id = (match or download or [None, ""])[1] or ""
         repository = self.hub.repositories.get(repo_id)
