@@ -1,10 +1,11 @@
 # Needs Python 3.11 or newer, make and a package index; everything else goes into .venv.
 PYTHON ?= python3
 VENV := .venv
+LOWEST := .venv-lowest
 ROOMS := vectors tokenization modeling training hub inference scripts src/glove_bilstm
 SOURCES := $(ROOMS) tests spaces $(wildcard benchmarks)
 
-.PHONY: help install demo test test-slow test-space format clean
+.PHONY: help install demo test test-slow test-space test-lowest format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,9 +42,17 @@ test-space: $(VENV)/installed ## Install gradio and a browser, and try the Space
 	command -v chromium google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 	$(VENV)/bin/pytest -m space
 
+# Torch's build is chosen by constraints.txt, which names the oldest one too.
+test-lowest: ## Run the fast tests with the lowest versions that pyproject.toml allows
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	sed -nE 's/^    "([A-Za-z0-9-]+)>=([0-9.]+)",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt '.[dev]'
+	$(LOWEST)/bin/pip check
+	$(LOWEST)/bin/pytest -n 2
+
 format: $(VENV)/installed ## Rewrite the sources in the house format
 	$(VENV)/bin/ruff format $(SOURCES)
 	$(VENV)/bin/ruff check --fix $(SOURCES)
 
 clean: ## Remove what was built
-	rm -rf $(VENV) build out *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(LOWEST) build out *.egg-info src/*.egg-info
