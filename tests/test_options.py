@@ -142,7 +142,7 @@ class TestRun:
         result = train(tmp_path / "out", write_jsonl(tmp_path / "mine.jsonl", rows), vectors_file)
         assert "f1_steps_per_second" in result.figures["validation"]
         write_model_folder(result, tmp_path / "out")
-        assert "| f1_a\\|b runtime |" in (tmp_path / "out" / "README.md").read_text()
+        assert "| a\\|b runtime | " in (tmp_path / "out" / "README.md").read_text()
         model, _ = load_classifier(str(tmp_path / "out"))
         assert model.config.id2label == {0: "a|b\nruntime", 1: "steps_per_second"}
 

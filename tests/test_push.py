@@ -1,6 +1,7 @@
 """`glove-bilstm push`, against a Hub on this machine that behaves, and one that doesn't."""
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -13,9 +14,7 @@ import torch
 from helpers import TINY, run
 from huggingface_hub import constants
 from loopback_hub import READER, WRITER, Hub, Repository, serve_hub
-from transformers import AutoTokenizer
 
-from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
 from glove_bilstm.hub.push import Destination, plan_push
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
@@ -281,22 +280,34 @@ class TestFaults:
         assert set(hub.files(REPO)) == {".gitattributes"}
 
 
-class TestTrainer:
-    def test_its_own_push_sends_no_pickle(self, hub: Hub, tmp_path: Path, model: Path) -> None:
-        tokenizer = AutoTokenizer.from_pretrained(model)
-        rows = [{"input_ids": [2, 3, 4], "label": number % 2} for number in range(9)]
-        arguments = GloveBiLSTMTrainingArguments(
-            str(tmp_path / "mine"), max_steps=2, eval_strategy="no", load_best_model_at_end=False, use_cpu=True,
-            hub_token=WRITER, disable_tqdm=True,
-        )  # fmt: skip
-        classifier = GloveBiLSTMForSequenceClassification.from_pretrained(model)
-        trainer = GloveBiLSTMTrainer(classifier, arguments, train_dataset=rows, processing_class=tokenizer)
-        trainer.train()
-        trainer.push_to_hub()
+TRAINER = """
+import sys
+from transformers import AutoTokenizer
+from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
+
+model, folder = sys.argv[1:]
+rows = [{"input_ids": [2, 3, 4], "label": number % 2} for number in range(9)]
+arguments = GloveBiLSTMTrainingArguments(
+    folder, max_steps=2, eval_strategy="no", load_best_model_at_end=False, use_cpu=True, disable_tqdm=True,
+    hub_token="%s",
+)
+classifier = GloveBiLSTMForSequenceClassification.from_pretrained(model)
+trainer = GloveBiLSTMTrainer(
+    classifier, arguments, train_dataset=rows, processing_class=AutoTokenizer.from_pretrained(model)
+)
+trainer.train()
+trainer.push_to_hub()
+"""
+
+
+@pytest.mark.slow
+def test_the_trainers_own_push_sends_no_pickle(tmp_path: Path, model: Path) -> None:
+    with serve_hub() as hub:
+        environment = {**os.environ, **hub.environment(tmp_path / "home", token=None), "HF_HUB_OFFLINE": "0"}
+        done = run(sys.executable, "-c", TRAINER % WRITER, model, tmp_path / "mine", env=environment)
+        assert done.returncode == 0, done.stderr
         files = hub.files("somebody/mine")
-        assert {"model.safetensors", "config.json", "modeling_glove_bilstm.py", "tokenizer.json", "README.md"} <= set(
-            files
-        )
+        assert {"model.safetensors", "config.json", "modeling_glove_bilstm.py", "tokenizer.json"} <= set(files)
         assert not [name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
         assert not [name for name, content in files.items() if WRITER.encode() in content]
 
@@ -316,7 +327,9 @@ class TestTraining:
         assert main([*command, "--output_dir", str(out), *wanted]) == 0
         assert pushed(hub, out, "v1") and hub.repositories[REPO].private
         assert 'model="somebody/tiny"' in (out / "README.md").read_text()
-        assert WRITER not in "".join(file.read_text() for file in out.glob("*.*") if file.suffix != ".safetensors")
+        assert WRITER not in "".join(
+            file.read_text() for suffix in ("json", "md", "py") for file in out.glob(f"*.{suffix}")
+        )
         assert f"Pushed: {hub.url}/{REPO}/commit/" in capsys.readouterr().out
         assert sum("/commit/" in asked for asked in hub.asked) == 1
 

