@@ -285,11 +285,11 @@ import sys
 from transformers import AutoTokenizer
 from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
 
-model, folder = sys.argv[1:]
+model, folder, token = sys.argv[1:]
 rows = [{"input_ids": [2, 3, 4], "label": number % 2} for number in range(9)]
 arguments = GloveBiLSTMTrainingArguments(
     folder, max_steps=2, eval_strategy="no", load_best_model_at_end=False, use_cpu=True, disable_tqdm=True,
-    hub_token="%s",
+    hub_token=token,
 )
 classifier = GloveBiLSTMForSequenceClassification.from_pretrained(model)
 trainer = GloveBiLSTMTrainer(
@@ -304,7 +304,7 @@ trainer.push_to_hub()
 def test_the_trainers_own_push_sends_no_pickle(tmp_path: Path, model: Path) -> None:
     with serve_hub() as hub:
         environment = {**os.environ, **hub.environment(tmp_path / "home", token=None), "HF_HUB_OFFLINE": "0"}
-        done = run(sys.executable, "-c", TRAINER % WRITER, model, tmp_path / "mine", env=environment)
+        done = run(sys.executable, "-c", TRAINER, model, tmp_path / "mine", WRITER, env=environment)
         assert done.returncode == 0, done.stderr
         files = hub.files("somebody/mine")
         assert {"model.safetensors", "config.json", "modeling_glove_bilstm.py", "tokenizer.json"} <= set(files)
