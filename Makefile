@@ -46,7 +46,8 @@ test-space: $(VENV)/installed ## Install gradio and a browser, and try the Space
 test-lowest: ## Run the fast tests with the lowest versions that pyproject.toml allows
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	sed -nE 's/^    "([A-Za-z0-9-]+)>=([0-9.]+)",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
-	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt '.[dev]'
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt \
+		--config-settings editable_mode=strict --editable '.[dev]'
 	$(LOWEST)/bin/pip check
 	$(LOWEST)/bin/pytest -n 2
 
