@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
-"""The token of the user `somebody`, and that of one who may only read."""
+"""The token of a user, and that of one who may only read."""
 LFS = (".safetensors", ".png")
 
 
@@ -64,6 +64,7 @@ class Hub:
 
     Attributes:
         url: Where it is.
+        user: Whose token `WRITER` is.
         repositories: By their ids.
         objects: Large files: SHA-256 → content.
         asked: Every request, "METHOD path".
@@ -74,6 +75,7 @@ class Hub:
     """
 
     url: str = ""
+    user: str = "somebody"
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -152,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def route(self, path: str, body: bytes) -> None:
-        user = {f"Bearer {WRITER}": "somebody", f"Bearer {READER}": "reader"}.get(
+        user = {f"Bearer {WRITER}": self.hub.user, f"Bearer {READER}": "reader"}.get(
             self.headers.get("Authorization", "")
         )
         if "Authorization" in self.headers and user is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from documents import ROOT, code_blocks, reader_environment
 from helpers import run, write_jsonl
+from loopback_hub import serve_hub
 
 BLOCKS = code_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
 MAKE_BLOCKS = [block for language, block in BLOCKS if language == "bash" and block.startswith("make ")]
@@ -19,7 +20,7 @@ MAKE_BLOCKS = [block for language, block in BLOCKS if language == "bash" and blo
 def test_every_block_is_run_by_a_test() -> None:
     """Shell and Python blocks run below; plain text is output, or the file tree."""
     assert {language for language, _ in BLOCKS} == {"bash", "python", "text"}
-    assert [language for language, _ in BLOCKS].count("python") == 4
+    assert [language for language, _ in BLOCKS].count("python") == 5
     assert len(MAKE_BLOCKS) == 1
     assert not re.search(r"@[A-Z]+\d*@", (ROOT / "README.md").read_text()), "a figure is still to be filled in"
 
@@ -55,12 +56,19 @@ def test_the_other_blocks_in_their_order(
 
     shell = reader_environment(tmp_path)
     python = []
-    for language, block in BLOCKS:
-        if language == "bash" and block not in MAKE_BLOCKS:
-            done = run("bash", "-euo", "pipefail", "-c", block, cwd=home, env=shell)
-            assert done.returncode == 0, done.stderr
-        elif language == "python":
-            python.append(block)
+    with serve_hub() as hub:
+        hub.user = "you"
+        for language, block in BLOCKS:
+            environment = shell | hub.environment(tmp_path / "hub") if "you/" in block else shell
+            if language == "bash" and block not in MAKE_BLOCKS:
+                done = run("bash", "-euo", "pipefail", "-c", block, cwd=home, env=environment)
+                assert done.returncode == 0, done.stderr
+            elif language == "python" and "you/" in block:
+                done = run(sys.executable, "-c", block, cwd=home, env=environment)
+                assert done.returncode == 0, done.stderr
+            elif language == "python":
+                python.append(block)
+        assert hub.repositories["you/my-model"].private
     assert [json.loads(line)["prediction"] for line in (home / "labelled.jsonl").read_text().splitlines()] == [
         "pos",
         "neg",
