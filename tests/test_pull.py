@@ -186,6 +186,22 @@ class TestPull:
 
 @pytest.mark.slow
 class TestFaults:
+    def test_a_wrong_hash_is_found(self, hub: Hub, tmp_path: Path) -> None:
+        where = "GET .*/resolve/.*safetensors"
+        hub.faults = {where: ["corrupt"]}
+        command = [sys.executable, "-m", "glove_bilstm.scripts.main", "predict", "--model", REPO, "a good film"]
+        environment = {**os.environ, **hub.environment(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+        first = run(*command, env=environment)
+        assert first.returncode == 1 and hub.faults == {where: []}
+        assert (
+            "the download was damaged. It was removed; try again." in first.stderr and "Traceback" not in first.stderr
+        )
+        second = run(*command, env=environment)
+        assert second.returncode == 0, second.stderr
+        assert "a good film" in second.stdout
+        third = run(*command, env={**environment, "HF_HUB_OFFLINE": "1"})
+        assert third.stdout == second.stdout
+
     @pytest.mark.parametrize("fault", [503, "drop", "cut"])
     def test_a_broken_download_is_taken_up_again(
         self, fault: int | str, hub: Hub, model: Path, tmp_path: Path
