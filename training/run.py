@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,9 +15,7 @@ from transformers import TokenizersBackend, TrainerCallback, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_coverage
-from glove_bilstm.tokenization.vocabulary import build_vocabulary, count_words
-from glove_bilstm.tokenization.word_level import build_tokenizer, without_empty_seconds
+from glove_bilstm.tokenization.word_level import without_empty_seconds
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
 from glove_bilstm.training.checkpoints import (
     RunOptions,
@@ -28,18 +25,15 @@ from glove_bilstm.training.checkpoints import (
     find_last_checkpoint,
     is_complete,
 )
-from glove_bilstm.training.coverage import load_and_measure
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.metrics import measure, tune_thresholds
 from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer
-from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
+from glove_bilstm.training.words import prepare_words
+from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.drift import Drift, measure_drift
 from glove_bilstm.vectors.errors import InputError
-from glove_bilstm.vectors.sources import find_source
-from glove_bilstm.vectors.special_tokens import SEP_TOKEN
-from glove_bilstm.vectors.word_vectors import load_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +141,7 @@ def train_classifier(
         shown = f"labels: {', '.join(data.labels)}"
     logger.info(f"Data set {data.name}: {sizes}; {shown}")
 
-    tokenizer, matrix, coverage, provenance = _vocabulary_and_vectors(data, model_arguments, training_arguments.seed)
+    tokenizer, matrix, coverage, provenance = prepare_words(data, model_arguments, training_arguments.seed)
     try:
         config = GloveBiLSTMConfig(
             vocab_size=matrix.shape[0],
@@ -317,52 +311,6 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
             "start over with --overwrite."
         )
     return None
-
-
-def _vocabulary_and_vectors(
-    data: LabelledTexts, arguments: ModelArguments, seed: int
-) -> tuple[TokenizersBackend, torch.Tensor, dict[str, Coverage], dict[str, Any]]:
-    """Make the tokenizer and the embedding matrix ``[V, D]``; measure coverage; note where the vectors came from."""
-    source = find_source(arguments.vectors)
-    use_cache = not arguments.no_cache
-    profile, reason = arguments.profile, "as told"
-    if profile == AUTO:
-        profile, reason = choose_profile(data.texts("train"), arguments.vectors, use_cache)
-    logger.info(f"Text is split by the profile {profile}: {reason}")
-    counts = {name: count_words(data.texts(name), profile) for name in data.splits}
-    number = arguments.extra_words
-    vocabulary = build_vocabulary(
-        counts["train"],
-        profile,
-        arguments.min_frequency,
-        arguments.max_vocabulary,
-        number,
-        load_vectors(arguments.vectors, limit=number, use_cache=use_cache) if number else None,
-    )
-    # The other splits' words are read only to say how well they are covered.
-    vectors, coverage = load_and_measure(counts, arguments.vectors, profile, use_cache, also=vocabulary)
-    logger.info(f"Vectors {vectors.report}")
-    least = arguments.min_frequency_without_vector
-    vocabulary = [word for word in vocabulary if counts["train"][word] >= least or vectors.find(word) is not None]
-    if data.are_pairs:
-        vocabulary = [SEP_TOKEN, *vocabulary]
-    matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
-    for name, measured in coverage.items():
-        logger.info(f"Coverage of {name}: {measured}")
-    warning = warn_of_low_coverage(data.texts("train"), arguments.vectors, profile, coverage["train"], use_cache)
-    if warning is not None:
-        logger.warning(warning)
-    tokenizer = build_tokenizer(vocabulary, profile)
-    provenance = {
-        "name": source.name,
-        "sha256": source.sha256(),
-        "dim": vectors.dim,
-        "rows": in_vocabulary.types_found,
-        "profile": profile,
-        **({"licence": source.licence} if source.licence else {}),
-        "coverage": {"types": coverage["train"].type_share, "tokens": coverage["train"].token_share},
-    }
-    return tokenizer, torch.from_numpy(matrix), coverage, provenance
 
 
 def _encode(split: Dataset, tokenizer: TokenizersBackend, max_length: int | None) -> Dataset:
