@@ -178,11 +178,17 @@ class Destination:
             return str(made.pr_url or made.commit_url)
 
         def made_already() -> str | None:
-            newest = api.list_repo_commits(self.repo_id, revision=self.revision)[0]
-            same = newest.commit_id != found.sha and newest.message == description
-            return f"{api.endpoint}/{self.repo_id}/commit/{newest.commit_id}" if same else None
+            revisions = [self.revision]
+            if self.create_pr:  # a second one would be another
+                refs = api.list_repo_refs(self.repo_id, include_pull_requests=True)
+                revisions = [request.ref for request in refs.pull_requests or ()]
+            for revision in revisions:
+                newest = api.list_repo_commits(self.repo_id, revision=revision)[0]
+                if newest.commit_id != found.sha and newest.message == description:
+                    return f"{api.endpoint}/{self.repo_id}/commit/{newest.commit_id}"
+            return None
 
-        return _retry(commit, self.repo_id, None if self.create_pr else made_already)
+        return _retry(commit, self.repo_id, made_already)
 
 
 def _content(file: Path, repo_id: str) -> Path | bytes:
@@ -220,10 +226,9 @@ def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result |
             why = "The Hub's answer couldn't be read"
         except LocalTokenNotFoundError as error:
             raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}") from error
-        if wait is None:
-            break
-        logger.warning(f"{why}. Trying again in {wait} s.")
-        time.sleep(wait)
+        if wait is not None:
+            logger.warning(f"{why}. Trying again in {wait} s.")
+            time.sleep(wait)
         if done is not None and (result := _retry(done, repo_id)) is not None:
             return result
     raise ConnectionError(f"{why}, {len(WAITS) + 1} times. {repo_id} is as it was; push again later.")

@@ -186,6 +186,13 @@ class Handler(BaseHTTPRequestHandler):
                 return self.refuse(409, "", "Reference already exists")
             repository.heads[revision] = repository.heads["main"]
             return self.json({})
+        if what == "refs":
+            refs = [
+                {"name": name, "ref": name, "targetCommit": commit.sha} for name, commit in repository.heads.items()
+            ]
+            requests = [ref for ref in refs if ref["name"].startswith("refs/pr/")]
+            branches = [ref for ref in refs if ref not in requests]
+            return self.json({"branches": branches, "converts": [], "tags": [], "pullRequests": requests})
         head = repository.find(revision)
         if head is None:
             return self.refuse(404, "RevisionNotFound", "Invalid rev id")

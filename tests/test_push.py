@@ -241,6 +241,7 @@ class TestFaults:
         ("PUT /objects/", [500, "cut", "drop"]),
         ("POST .*/commit/main", [503, "drop", 500]),
         ("POST .*/commit/main", ["lost"]),
+        ("POST .*/commit/main", [503, 503, 503, 503, "lost"]),
     ]
 
     @pytest.mark.parametrize(("where", "faults"), FAULTS)
@@ -254,6 +255,13 @@ class TestFaults:
             titles.append(commit.title)
             commit = commit.parent
         assert titles == ["Upload model", "initial commit"]
+
+    @pytest.mark.parametrize("faults", [["lost"], [503, "drop", "lost"]])
+    def test_one_pull_request_is_opened(self, faults: list, hub: Hub, folder: Path) -> None:
+        hub.faults = {"POST .*/commit/main": list(faults)}
+        Destination(REPO, create_pr=True).push(folder)
+        assert set(hub.repositories[REPO].heads) == {"main", "refs/pr/1"}
+        assert pushed(hub, folder, "refs/pr/1")
 
     @pytest.mark.parametrize("where", [*dict.fromkeys(where for where, _ in FAULTS), "(HEAD|GET) .*/resolve/"])
     @pytest.mark.parametrize("fault", [503, "drop"])
