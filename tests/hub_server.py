@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from helpers import serving
+
 from glove_bilstm.vectors.named_sets import GLOVE_COMMIT, GLOVE_REPO, NAMED_SETS, NamedSet
 
 
@@ -109,15 +111,11 @@ def serve() -> Iterator[Server]:
             """A client that went away is what some tests are about."""
 
     with Quiet(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield state
-        finally:
-            state.resumed.set()
-            server.shutdown()
-            thread.join()
+        with serving(server) as state.url:
+            try:
+                yield state
+            finally:
+                state.resumed.set()
 
 
 def serve_instead(name: str, **facts: Any) -> NamedSet:

@@ -4,13 +4,15 @@ import base64
 import hashlib
 import json
 import re
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from helpers import serving
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
 """The token of a user, and that of one who may only read."""
@@ -344,8 +346,6 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        import sys
-
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -355,11 +355,5 @@ def serve_hub() -> Iterator[Hub]:
     """Run a Hub in the background."""
     hub = Hub()
     with Server(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub})) as server:
-        hub.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with serving(server) as hub.url:
             yield hub
-        finally:
-            server.shutdown()
-            thread.join()
