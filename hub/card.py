@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -25,6 +25,7 @@ from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import TrainingResult
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 from glove_bilstm.vectors.drift import Drift
+from glove_bilstm.vectors.named_sets import NAMED_SETS
 from glove_bilstm.vectors.sources import DEMO
 
 TASK = "text-classification"
@@ -79,6 +80,8 @@ def make_card(
     data, model, training = result.arguments
     config = result.model.config
     problem_type = result.data.problem_type
+    vectors = cast(dict[str, Any], config.word_vectors)
+    known = NAMED_SETS.get(vectors["name"])
     return ModelCard.from_template(
         _metadata(result, model_id, about),
         template_str=(files("glove_bilstm.hub") / "model_card.md").read_text(encoding="utf-8"),
@@ -90,9 +93,6 @@ def make_card(
         embedding_share=f"{result.model.get_input_embeddings().weight.numel() / result.model.num_parameters():.0%}",
         problem_type=problem_type,
         labels=[_cell(label) for label in result.data.labels],
-        thresholds=(
-            [f"{threshold:.4f}" for threshold in thresholds_of(config)] if problem_type == MULTI_LABEL else None
-        ),
         target=f"mean {config.target_mean:.6g} and standard deviation {config.target_std:.6g}",
         pairs=result.data.are_pairs,
         example=json.dumps({"text": EXAMPLE, "text_pair": SECOND}) if result.data.are_pairs else json.dumps(EXAMPLE),
@@ -104,7 +104,8 @@ def make_card(
         dataset=_dataset_name(result),
         validation_share=None if result.data.own_validation else f"{data.validation_share:.0%}",
         split_sizes=", ".join(f"{len(split):,} {name}" for name, split in result.data.splits.items()),
-        vectors=config.word_vectors,
+        vectors=vectors,
+        vectors_paper=known.archive.paper if known is not None else None,
         coverage=[
             [
                 name,
@@ -206,22 +207,28 @@ def _results(result: TrainingResult) -> dict[str, Any]:
                 _word(_shorten(wrong.text)),
                 _cell(wrong.right),
                 _cell(wrong.answer),
-                "" if wrong.probability is None else f"{wrong.probability:.3f}",
+                *([] if wrong.probability is None else [f"{wrong.probability:.3f}"]),
             ]
             for wrong in find_worst_answers(result)
         ],
     }
     if result.data.problem_type == REGRESSION:
         return shown
+    several = result.data.problem_type == MULTI_LABEL
+    thresholds = [[f"{threshold:.4f}"] if several else [] for threshold in thresholds_of(result.model.config)]
     shown["classes"] = {
-        "columns": [f"{split}: {kind}" for split in figures for kind in KINDS],
+        "columns": ["threshold"] * several + [f"{split}: {kind}" for split in figures for kind in KINDS],
         "rows": [
-            [_cell(label), *(f"{of_split[f'{kind}_{label}']:.4f}" for of_split in figures.values() for kind in KINDS)]
-            for label in labels
+            [
+                _cell(label),
+                *threshold,
+                *(f"{of_split[f'{kind}_{label}']:.4f}" for of_split in figures.values() for kind in KINDS),
+            ]
+            for label, threshold in zip(labels, thresholds, strict=True)
         ],
     }
     counts = count_confusions(result)
-    if result.data.problem_type == MULTI_LABEL:
+    if several:
         rows = [[both, said, right, neither] for (neither, said), (right, both) in counts.tolist()]
     else:
         rows = counts.tolist()
@@ -290,7 +297,9 @@ def _drift(drift: Drift) -> dict[str, Any]:
                 f"{moved.distance:.3g}",
                 "" if moved.cosine is None else f"{moved.cosine:.3f}",
                 " · ".join(map(_word, moved.nearest_before)),
-                " · ".join(map(_word, moved.nearest_after)),
+                "the same"
+                if moved.nearest_after == moved.nearest_before
+                else " · ".join(map(_word, moved.nearest_after)),
             ]
             for moved in drift.most_moved
         ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers import TINY, write_jsonl
 from huggingface_hub import ModelCard
-from tiny_tasks import command, run_example_of_card
+from tiny_tasks import check_layout_of_card, command, run_example_of_card
 
 from glove_bilstm.hub.card import name_after_repository
 
@@ -51,16 +51,7 @@ class TestCard:
         assert "CPU of the machine that trained it" in card and "license = {Apache-2.0}" in card
 
     def test_tables_and_pictures(self, trained: Path) -> None:
-        card = (trained / "README.md").read_text()
-        for name in re.findall(r"!\[.*?\]\((.*?)\)", card):
-            assert (trained / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-        assert card.count("![") == 2
-        blocks = [block for block in re.split(r"\n\n+", card) if block.startswith("|")]
-        assert len(blocks) > 6
-        for block in blocks:
-            widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
-            assert len(widths) == 1, block
-        assert "\n\n\n" not in card and not re.search(r"[^\n]\n\|[^\n]*\n\|---", card.replace("|\n|---", "|---"))
+        assert check_layout_of_card(trained).count("![") == 2
 
     def test_its_example_runs(
         self, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -187,3 +187,4 @@ class TestTraining:
         assert provenance["licence"] == "PDDL-1.0" and provenance["dim"] == 7
         card = (out / "README.md").read_text()
         assert "glove.6B.100d, 7 dimensions" in card and "Their licence: PDDL-1.0." in card
+        assert card.index("## Citation") < card.index("@inproceedings{pennington2014glove,")

@@ -10,7 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from helpers import write_jsonl
-from tiny_tasks import LONGER, TEXTS, command, read_jsonl, run_example_of_card, words, write_splits
+from tiny_tasks import (
+    LONGER,
+    TEXTS,
+    check_layout_of_card,
+    command,
+    read_jsonl,
+    run_example_of_card,
+    words,
+    write_splits,
+)
 from transformers import AutoConfig, pipeline
 
 from glove_bilstm.inference.bulk import classify_texts
@@ -90,7 +99,8 @@ class TestRegression:
         assert values == pytest.approx([one["score"] for one in classify_texts(model, tokenizer, TEXTS)], rel=1e-6)
 
     def test_card(self, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        card = (trained / "README.md").read_text()
+        card = check_layout_of_card(trained)
+        assert "\n\n| text | true | predicted |\n|---|---|---|\n| " in card  # and no probability
         assert "It predicts `stars`, a number; in training it had mean " in card and "Labels:" not in card
         results = json.loads((trained / "all_results.json").read_text())
         assert f"| mse | {results['eval_mse']:.6g} | {results['test_mse']:.6g} |" in card

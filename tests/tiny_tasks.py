@@ -47,3 +47,18 @@ def run_example_of_card(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     capsys.readouterr()
     exec(code, {})
     return capsys.readouterr().out
+
+
+def check_layout_of_card(folder: Path) -> str:
+    """Every picture is there, and every table and picture is a paragraph of its own, its rows of one width."""
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", card):
+        assert (folder / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert not re.search(r"[^\n]\n!\[|^!\[.*\n[^\n]", card, re.MULTILINE)
+    blocks = [block for block in re.split(r"\n\n+", card) if block.startswith("|")]
+    assert len(blocks) > 4
+    for block in blocks:
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1, block
+    assert "\n\n\n" not in card and not re.search(r"[^\n]\n\|[^\n]*\n\|---", card.replace("|\n|---", "|---"))
+    return card

@@ -7,6 +7,8 @@ checksum there is none here, and the archive's own (CRC-32 of every member) is c
 
 from dataclasses import dataclass
 
+from glove_bilstm.vectors import papers
+
 GLOVE_REPO, GLOVE_COMMIT = "stanfordnlp/glove", "1db2080b2d94def6e5b0386a523102f9d8849e9d"
 STANFORD = "https://nlp.stanford.edu/data/wordvecs/"
 FASTTEXT = "https://dl.fbaipublicfiles.com/fasttext/vectors-english/"
@@ -23,6 +25,7 @@ class Archive:
         megabytes: Its size, about.
         profile: The tokenization profile that splits text as the vectors' own text was split.
         licence: Of the vectors, as their publisher states it.
+        paper: What to cite for them, as BibTeX.
         checksum: "sha256:…" or "md5:…". None: nobody publishes one.
         size: In bytes. None: nobody states it exactly.
         url: Where it comes from. None: from the Hub's repository `GLOVE_REPO`.
@@ -32,6 +35,7 @@ class Archive:
     megabytes: int
     profile: str
     licence: str
+    paper: str
     checksum: str | None = None
     size: int | None = None
     url: str | None = None
@@ -51,12 +55,12 @@ class NamedSet:
 
 
 def _hub(file: str, megabytes: int, profile: str, sha256: str, size: int) -> Archive:
-    return Archive(file, megabytes, profile, PDDL, f"sha256:{sha256}", size)
+    return Archive(file, megabytes, profile, PDDL, papers.GLOVE, f"sha256:{sha256}", size)
 
 
 def _glove_2024(name: str, megabytes: int, sha256: str | None = None, size: int | None = None) -> NamedSet:
     file = f"glove.2024.{name}.zip"
-    return NamedSet(Archive(file, megabytes, "glove", PDDL, sha256, size, STANFORD + file))
+    return NamedSet(Archive(file, megabytes, "glove", PDDL, papers.GLOVE_2024, sha256, size, STANFORD + file))
 
 
 _6B = _hub(
@@ -75,16 +79,16 @@ _TWITTER = _hub(
     "3123e7f5c3f6a30095d413b12fc3284bbf717acd2a9bed63d1c7c13bf5223352", 1_520_408_741,
 )  # fmt: skip
 _GOOGLE_NEWS = Archive(
-    "word2vec-google-news-300.gz", 1744, "word2vec-google-news", "not stated",
+    "word2vec-google-news-300.gz", 1744, "word2vec-google-news", "not stated", papers.WORD2VEC,
     "md5:a5e5354d40acb95f9ec66d5977d140ef", 1_743_563_840, GENSIM_DATA + "word2vec-google-news-300.gz",
 )  # fmt: skip
 _WIKI_NEWS = Archive(
-    "wiki-news-300d-1M.vec.zip", 682, "glove-cased", CC_BY_SA,
+    "wiki-news-300d-1M.vec.zip", 682, "glove-cased", CC_BY_SA, papers.FASTTEXT,
     "sha256:bdeb85f44892c505953e3654183e9cb0d792ee51be0992460593e27198d746f8", 681_808_098,
     FASTTEXT + "wiki-news-300d-1M.vec.zip",
 )  # fmt: skip
 _CRAWL = Archive(
-    "crawl-300d-2M.vec.zip", 1524, "glove-cased", CC_BY_SA,
+    "crawl-300d-2M.vec.zip", 1524, "glove-cased", CC_BY_SA, papers.FASTTEXT,
     "sha256:5bfffffbabdab299d4c9165c47275e8f982807a6eaca37ee1f71d3a79ddb544d", 1_523_785_255,
     FASTTEXT + "crawl-300d-2M.vec.zip",
 )  # fmt: skip
