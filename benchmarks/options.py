@@ -12,101 +12,29 @@ made, in float32.
 """
 
 import argparse
-import functools
 import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from options_classifier import Classifier, Options
+from options_data import Data, load
 from options_table import table
 from torch import nn
 
-from glove_bilstm import build_tokenizer, build_vocabulary, embedding_matrix, load_vectors
-from glove_bilstm.tokenization.vocabulary import count_words
-from glove_bilstm.training.datasets import load_labelled_texts
 from glove_bilstm.training.metrics import multi_label_figures, tune_thresholds
 from glove_bilstm.training.sampling import LengthGroupedBatches
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 SEARCH = RESULTS.with_stem("options_search")
-PROFILE = "glove"
 EPOCHS = {"trec": 20, "sst2": 5, "goemotions": 5, "imdb": 5}
 """Of the tuned recipe, for TREC by its least number of steps."""
-LONGEST = 400
-"""Words of an IMDB review that are read."""
-SENTENCES = 1_100
-"""Sentences of SST-2's training split that are held out besides its validation split, with all their phrases."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The tuned recipe as it was before this table, and what can be changed in it.
-
-    Attributes:
-        dim: Of the vectors.
-        rare: Words that the vectors lack and that occur less often in the training texts are read as `<unk>`.
-        strategy: "frozen", "finetune" or "two_stage".
-        unfreeze_at: Share of training before the second stage.
-        second_rate: The learning rate of the second stage as a share of the first one's.
-        embedding_rate: The embedding's learning rate as a share of the others'.
-        hidden_size: Of one direction.
-        layers: LSTM layers.
-        pooling: "last", "mean", "max", "mean_max" or "attention".
-        embedding_dropout: On the word vectors.
-        variational: One mask of it for all words of a text (Gal & Ghahramani 2016).
-        word_dropout: Share of words whose whole vector is dropped (Iyyer et al. 2015).
-        layer_dropout: Between the layers.
-        locked: One mask of it for all words of a text.
-        weight_drop: On the recurrent weights (Merity et al. 2018).
-        classifier_dropout: On the pooled vector.
-        label_smoothing: Szegedy et al. 2016.
-        adversarial: Length of the perturbation of a word's vector in adversarial training (Miyato et al. 2017).
-        r_drop: Weight of the divergence between two passes with different dropout (Liang et al. 2021).
-        ema: Decay of the weights' moving average.
-        positive_weight: Multi-label: the power of (negatives / positives) that weighs a label's positives.
-        learning_rate: The highest.
-        schedule: "linear", "cosine" or "constant".
-        batch_size: Texts.
-        batch_tokens: Tokens in a batch, padding included, in place of `batch_size`. 0: not.
-        weight_decay: Of all but the embedding.
-        epochs: 0: those of `EPOCHS`.
-    """
-
-    dim: int = 300
-    rare: int = 1
-    strategy: str = "finetune"
-    unfreeze_at: float = 0.5
-    second_rate: float = 0.3
-    embedding_rate: float = 0.3
-    hidden_size: int = 200
-    layers: int = 2
-    pooling: str = "mean_max"
-    embedding_dropout: float = 0.5
-    variational: bool = False
-    word_dropout: float = 0.0
-    layer_dropout: float = 0.5
-    locked: bool = False
-    weight_drop: float = 0.0
-    classifier_dropout: float = 0.5
-    label_smoothing: float = 0.0
-    adversarial: float = 0.0
-    r_drop: float = 1.0
-    ema: float = 0.999
-    positive_weight: float = 0.5
-    learning_rate: float = 1e-3
-    schedule: str = "linear"
-    batch_size: int = 64
-    batch_tokens: int = 0
-    weight_decay: float = 0.0
-    epochs: int = 0
-
-
 CHANGES: list[dict[str, Any]] = [
     {},
     {"rare": 2},
@@ -134,165 +62,9 @@ CHANGES: list[dict[str, Any]] = [
 """What `--plan` runs."""
 
 
-@dataclass(frozen=True)
-class Data:
-    """Token ids and labels; `matrix` is ``[V, D]``, labels are ``[N]`` or ``[N, C]``."""
-
-    matrix: torch.Tensor
-    labels: int
-    train: list[torch.Tensor]
-    train_labels: torch.Tensor
-    validation: list[torch.Tensor]
-    validation_labels: torch.Tensor
-
-
-def load(name: str, folder: Path, options: Options) -> Data:
-    """Read a data set as `glove-bilstm train` does, with the splits of the accuracy benchmark."""
-    vectors_file = folder / f"vectors/glove.reviews.{options.dim}d.txt.gz"
-    data = load_labelled_texts(folder / name, "text", "label", 0.1, 42)
-    train, validation = data.splits["train"], data.splits["validation"]
-    train_rows, held_out = list(range(len(train))), []
-    if name == "sst2":
-        train_rows, held_out = hold_out_sentences(train["text"][:])
-    texts = [train["text"][row] for row in train_rows] if held_out else train["text"][:]
-    counts = count_words(texts, PROFILE)
-    vocabulary = build_vocabulary(
-        counts, PROFILE, extra_words=20_000, vectors=load_vectors(vectors_file, limit=20_000)
-    )
-    vectors = load_vectors(vectors_file, words=vocabulary, profile=PROFILE)
-    vocabulary = [word for word in vocabulary if counts[word] >= options.rare or vectors.find(word) is not None]
-    matrix, _ = embedding_matrix(vocabulary, vectors)
-    tokenizer = build_tokenizer(vocabulary, PROFILE)
-    cut = {"truncation": True, "max_length": LONGEST} if name == "imdb" else {}
-
-    def encode(chosen: list[str]) -> list[torch.Tensor]:
-        rows = tokenizer(chosen, return_attention_mask=False, **cut)["input_ids"]
-        return [torch.tensor(row or [0], dtype=torch.long) for row in rows]
-
-    all_texts, all_labels = train["text"][:], torch.tensor(train["label"][:])
-    return Data(
-        torch.from_numpy(matrix),
-        len(data.labels),
-        encode(texts),
-        all_labels[train_rows],
-        encode([*validation["text"], *(all_texts[row] for row in held_out)]),
-        torch.cat([torch.tensor(validation["label"][:]), all_labels[held_out]]),
-    )
-
-
-def hold_out_sentences(texts: list[str]) -> tuple[list[int], list[int]]:
-    """The rows of SST-2 to train on, and whole sentences to validate on besides: 872 say too little.
-
-    A sentence's phrases are rows too, so all that are part of one that is held out are left out.
-    """
-    words = [text.split() for text in texts]
-    seen: set[str] = set()
-    sentences = []
-    for row in sorted(range(len(words)), key=lambda row: -len(words[row])):
-        if " ".join(words[row]) not in seen:
-            sentences.append(row)
-            seen |= _phrases(words[row], 1)
-    long_enough = [row for row in sentences if len(words[row]) >= 5]
-    chosen = np.random.default_rng(0).permutation(len(long_enough))[:SENTENCES]
-    held_out = [long_enough[position] for position in chosen]
-    phrases = set().union(*(_phrases(words[row], 3) for row in held_out))
-    return [row for row in range(len(words)) if " ".join(words[row]) not in phrases], held_out
-
-
-def _phrases(words: list[str], shortest: int) -> set[str]:
-    ends = range(len(words) + 1)
-    return {" ".join(words[start:end]) for start in ends for end in ends[start + shortest :]}
-
-
-class Classifier(nn.Module):
-    """The package's architecture with every option; only the words of the training texts can be trained."""
-
-    def __init__(self, options: Options, data: Data) -> None:
-        super().__init__()
-        self.options = options
-        trained = 1 + max(int(text.max()) for text in data.train)
-        self.embedding = nn.Parameter(data.matrix[:trained].clone())  # [words of the training texts, D]
-        self.others = data.matrix[trained:]  # [the other words, D]
-        hidden = options.hidden_size
-        self.weights = nn.ParameterList()
-        for layer in range(options.layers):
-            for _ in range(2):
-                for shape in ((4 * hidden, 2 * hidden if layer else options.dim), (4 * hidden, hidden)):
-                    weight = torch.empty(shape)
-                    for gate in weight.chunk(4):
-                        (nn.init.orthogonal_ if shape[1] == hidden else nn.init.xavier_uniform_)(gate)
-                    self.weights.append(weight)
-                forget = torch.zeros(4 * hidden)
-                forget[hidden : 2 * hidden] = 1
-                self.weights.extend([forget, torch.zeros(4 * hidden)])
-        self.attention = nn.Sequential(
-            nn.Linear(2 * hidden, 2 * hidden), nn.Tanh(), nn.Linear(2 * hidden, 1, bias=False)
-        )
-        self.classifier = nn.Linear(2 * hidden * (2 if options.pooling == "mean_max" else 1), data.labels)
-        nn.init.xavier_uniform_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
-
-    def look_up(self, ids: torch.Tensor) -> torch.Tensor:
-        """``[B, T]`` → ``[B, T, D]``."""
-        if self.training:
-            vectors = F.embedding(ids, self.embedding, padding_idx=0)
-        else:
-            vectors = F.embedding(ids, torch.cat([self.embedding, self.others]))
-        return vectors.requires_grad_() if self.options.adversarial and not vectors.requires_grad else vectors
-
-    def forward(self, vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """``[B, T, D]`` and ``[B]``, the longest first, → logits ``[B, C]``."""
-        options = self.options
-        drop = functools.partial(_drop, training=self.training)
-        vectors = drop(vectors, options.word_dropout, (*vectors.shape[:2], 1), scale=False)
-        batch, _, dim = vectors.shape
-        vectors = drop(vectors, options.embedding_dropout, (batch, 1, dim) if options.variational else vectors.shape)
-        states = vectors  # [B, T, D]
-        zeros = states.new_zeros(1, batch, options.hidden_size)
-        places = torch.arange(states.shape[1])  # [T]
-        turned = ((lengths[:, None] - 1 - places) % len(places)).unsqueeze(-1)  # [B, T, 1], each text from its end
-        for layer in range(options.layers):
-            if layer:
-                shape = (batch, 1, states.shape[2]) if options.locked else states.shape
-                states = drop(states, options.layer_dropout, shape)
-            directions = []
-            for backward in (False, True):
-                start = 8 * layer + 4 * backward
-                weights = list(self.weights[start : start + 4])
-                weights[1] = F.dropout(weights[1], options.weight_drop, self.training)
-                read = states.take_along_dim(turned, 1) if backward else states
-                read = torch.lstm(read, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)[0]
-                directions.append(read.take_along_dim(turned, 1) if backward else read)
-            states = torch.cat(directions, dim=-1)  # [B, T, H]
-        padding = (places >= lengths[:, None]).unsqueeze(-1)  # [B, T, 1]
-        padded = states.masked_fill(padding, 0.0)
-        highest = states.masked_fill(padding, -math.inf).amax(dim=1)  # [B, H]
-        mean = padded.sum(dim=1) / lengths[:, None]  # [B, H]
-        size = options.hidden_size
-        ends = padded[torch.arange(batch), lengths - 1]  # [B, H]
-        if options.pooling == "attention":
-            shares = self.attention(padded).masked_fill(padding, -math.inf).softmax(dim=1)  # [B, T, 1]
-            pooled = (shares * padded).sum(dim=1)
-        else:
-            pooled = {
-                "max": highest,
-                "mean": mean,
-                "mean_max": torch.cat([mean, highest], dim=-1),
-                "last": torch.cat([ends[:, :size], padded[:, 0, size:]], dim=-1),
-            }[options.pooling]
-        return self.classifier(F.dropout(pooled, options.classifier_dropout, self.training))
-
-
 def rounded() -> torch.autocast:
     """Round the factors of matrix products to bfloat16."""
     return torch.autocast("cpu", torch.bfloat16)
-
-
-def _drop(values: torch.Tensor, share: float, shape: Any, training: bool, scale: bool = True) -> torch.Tensor:
-    """Dropout with a mask of another shape."""
-    if not training or not share:
-        return values
-    return values * (torch.rand(shape) >= share) / (1 - share if scale else 1)
 
 
 def batches_of(data: Data, options: Options, seed: int, epoch: int) -> list[list[int]]:
@@ -342,7 +114,7 @@ def evaluate(model: Classifier, data: Data) -> dict[str, float]:
 def train(data: Data, options: Options, epochs: int, seed: int) -> list[dict[str, float]]:
     """Train, and give the validation figures after each epoch."""
     torch.manual_seed(seed)
-    model = Classifier(options, data)
+    model = Classifier(options, data.matrix, 1 + max(int(text.max()) for text in data.train), data.labels)
     rest = [weight for name, weight in model.named_parameters() if name != "embedding"]
     model.embedding.requires_grad_(options.strategy == "finetune")
     groups = [{"params": rest}, {"params": [model.embedding], "weight_decay": 0.0}]
