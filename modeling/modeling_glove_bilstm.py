@@ -149,8 +149,8 @@ class GloveBiLSTMLayers(nn.LSTM):
         # Each text's tokens from the last to the first, and its padding still behind them; undone by the same.
         places = torch.arange(states.shape[1], device=states.device)  # [T]
         turned = (lengths.unsqueeze(1) - 1 - places) % states.shape[1]  # [B, T]
-        back = self._one_direction(_gather_tokens(states, turned), layer, "_reverse")
-        return torch.cat([ahead, _gather_tokens(back, turned)], dim=-1)
+        back = self._one_direction(_move_tokens(states, turned), layer, "_reverse")
+        return torch.cat([ahead, _move_tokens(back, turned)], dim=-1)
 
     def _one_direction(self, states: torch.Tensor, layer: int, suffix: str) -> torch.Tensor:
         """Read from the left, padding included: what stands after a text's tokens doesn't change their states.
@@ -254,21 +254,28 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             states.requires_grad_()
         hidden_states = [states]
 
-        # Tokens first, in their order, and padding after them: what the layers ask for. `places` undoes it.
-        order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
-        places = torch.argsort(order, dim=1)  # [B, T]
         lengths = mask.sum(dim=1)  # [B]
-        if mask.numel() == 0:  # no texts, or none with a word: nothing to read
+        longest = int(lengths.max()) if mask.numel() else 0
+        if longest == 0:  # no texts, or none with a word: nothing to read
             empty = states.new_zeros(*mask.shape, state_size(self.config))
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
-            states = _gather_tokens(states, order)
+            # Tokens first, in their order, and padding after them, is what the layers ask for.
+            first = torch.arange(mask.shape[1], device=mask.device) < lengths.unsqueeze(1)  # [B, T]
+            in_order = torch.equal(mask, first)
+            if not in_order:
+                order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
+                places = torch.argsort(order, dim=1)  # [B, T], undoes it
+                states = _move_tokens(states, order)
+            states = states[:, :longest]
             for layer in range(self.config.num_hidden_layers):
                 if layer > 0:
                     states = self.lstm_dropout(states)
-                states = self.lstm(states, lengths, layer)  # [B, T, H]
+                states = self.lstm(states, lengths, layer)  # [B, longest, H]
                 if output_hidden_states or layer == self.config.num_hidden_layers - 1:
-                    hidden_states.append(_gather_tokens(states, places).masked_fill(~mask.unsqueeze(-1), 0.0))
+                    full = nn.functional.pad(states, (0, 0, 0, mask.shape[1] - longest))  # [B, T, H]
+                    full = full if in_order else _move_tokens(full, places)
+                    hidden_states.append(full.masked_fill(~mask.unsqueeze(-1), 0.0))
 
         return BaseModelOutput(
             last_hidden_state=hidden_states[-1],
@@ -411,9 +418,13 @@ def token_mask(
     return cast(torch.Tensor, inputs_embeds).new_ones(shape, dtype=torch.bool)
 
 
-def _gather_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Put the tokens of each text in another order: ``[B, T, D]`` by ``[B, T]``."""
-    return states.gather(1, order.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+def _move_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Put the tokens of each text in another order: ``[B, T, D]`` by ``[B, T]``.
+
+    Whole rows are copied, forth and back several times as fast as `gather` takes number by number.
+    """
+    starts = torch.arange(0, order.numel(), order.shape[1], device=order.device)  # [B]
+    return states.flatten(0, 1).index_select(0, (order + starts.unsqueeze(1)).flatten()).view_as(states)
 
 
 # Saving a model then copies this file beside its weights.
