@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from scipy.special import expit, softmax
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
-from transformers import PreTrainedTokenizerBase
 
-from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.tokenization.word_level import without_empty_seconds
+from glove_bilstm.inference.bulk import predict_logits
+from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import Answers, TrainingResult
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
@@ -72,7 +71,7 @@ class Speed:
 
     Attributes:
         one: Median milliseconds for one text alone.
-        many: Texts a second, in batches of 64 sorted by length.
+        many: Texts a second, as `predict_logits` reads them.
         words: The median length of the texts, in words.
         cpu: The processor.
         threads: How many threads torch used.
@@ -167,37 +166,32 @@ def choose_examples(result: TrainingResult) -> list[tuple[str, str]]:
     return [(text, name) for name, text in found.items()]
 
 
-@torch.inference_mode()
 def time_model(result: TrainingResult) -> Speed:
     """Time the model on validation texts, on the CPU."""
     split = result.data.splits["validation"]
     texts: list[Any] = split["text"][:TIMED]
     if result.data.are_pairs:
-        texts = without_empty_seconds(zip(texts, split["text_pair"][:TIMED], strict=True))
+        texts = list(zip(texts, split["text_pair"][:TIMED], strict=True))
     # On another device it stays there; it is small.
     model = result.model if result.model.device.type == "cpu" else copy.deepcopy(result.model).cpu()
     was_training = model.training
     model.eval()
-    _read(model, result.tokenizer, texts[:1])  # the first time is slower
+    tokenizer = result.tokenizer
     alone = []
-    for text in texts:
-        start = time.perf_counter()
-        _read(model, result.tokenizer, [text])
-        alone.append(time.perf_counter() - start)
+    with torch.inference_mode():
+        for text in [texts[0], *texts]:  # the first time is slower
+            start = time.perf_counter()
+            model(**tokenizer(*(text if result.data.are_pairs else [text]), return_tensors="pt"))
+            alone.append(time.perf_counter() - start)
     start = time.perf_counter()
-    ordered = sorted(texts, key=lambda text: len(str(text)))
-    for first in range(0, len(ordered), 64):
-        _read(model, result.tokenizer, ordered[first : first + 64])
+    for _ in predict_logits(model, tokenizer, texts):
+        pass
     seconds = time.perf_counter() - start
     model.train(was_training)
-    words = statistics.median(len(ids) for ids in result.tokenizer(texts)["input_ids"])
-    return Speed(1e3 * statistics.median(alone), len(texts) / seconds, words, _processor(), torch.get_num_threads())
-
-
-def _read(
-    model: GloveBiLSTMForSequenceClassification, tokenizer: PreTrainedTokenizerBase, texts: Sequence[Any]
-) -> None:
-    model(**tokenizer(list(texts), padding=True, return_tensors="pt"))
+    words = statistics.median(map(len, encode_texts(tokenizer, texts)))
+    return Speed(
+        1e3 * statistics.median(alone[1:]), len(texts) / seconds, words, _processor(), torch.get_num_threads()
+    )
 
 
 def _processor() -> str:

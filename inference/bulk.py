@@ -1,6 +1,7 @@
 """Predicting many texts."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from glove_bilstm.tokenization.word_level import without_empty_seconds
+from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.training.metrics import label_names, measure, thresholds_of
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 
@@ -17,9 +18,10 @@ Text = str | tuple[str, str]
 
 CHUNK = 50
 """How many batches are read ahead and sorted by length: enough to pad little, and memory stays flat."""
+MOST_TOKENS = 4096
+"""In a batch, padding included: of longer texts fewer go together, so that what is computed with stays in caches."""
 
 
-@torch.inference_mode()
 def predict_logits(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -28,26 +30,72 @@ def predict_logits(
 ) -> Iterator[torch.Tensor]:
     """The logits of each text, ``[C]``, in the order of the texts.
 
+    On a CPU, each of torch's threads takes batches of its own. All of them at work on one batch wait for each other at
+    every word, which is slower.
+
     Args:
         model: A sequence classifier. It is put into evaluation mode.
         tokenizer: Its tokenizer.
         texts: Any number of them, or of pairs; they are read as they are needed.
-        batch_size: Texts in one forward pass.
+        batch_size: Texts in one forward pass, at most.
     """
     model.eval()
+    threads = torch.get_num_threads()
+    workers = threads if model.device.type == "cpu" else 1
     remaining = iter(texts)
-    while chunk := list(islice(remaining, CHUNK * batch_size)):
-        encoded = tokenizer(without_empty_seconds(chunk), return_attention_mask=False)["input_ids"]
-        # Batches of texts of about the same length; the answers go back to their places.
-        order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))
-        logits: list[torch.Tensor] = [torch.empty(0)] * len(encoded)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
-            outputs = model(**batch.to(model.device)).logits.float().cpu()  # [B, C]
-            for row, row_logits in zip(rows, outputs, strict=True):
-                logits[row] = row_logits
-        yield from logits
+    with ThreadPoolExecutor(workers) as pool:
+
+        def begin() -> _Chunk:
+            chunk = list(islice(remaining, CHUNK * batch_size))
+            encoded = encode_texts(tokenizer, chunk)
+            most = min(batch_size, -(-len(chunk) // workers))  # something for everyone, of few texts too
+            batches = list(_batches([len(ids) for ids in encoded], most))
+            return [
+                (rows, pool.submit(_forward, model, tokenizer, [encoded[row] for row in rows])) for rows in batches
+            ]
+
+        try:
+            begun = begin()
+            while begun:
+                following = begin()  # tokenised while the model reads the texts before
+                yield from _in_order(begun)
+                begun = following
+        finally:
+            torch.set_num_threads(threads)  # what threads that begin later find
+
+
+_Chunk = list[tuple[list[int], Future[torch.Tensor]]]
+"""Batches that are being read: the places of their texts, and their logits ``[B, C]``."""
+
+
+def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Texts of about the same length, by their places; the longest first, lest one is waited for at the end."""
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        if batch and (len(batch) == batch_size or lengths[batch[0]] * (len(batch) + 1) > MOST_TOKENS):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _forward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: list[list[int]]) -> torch.Tensor:
+    """Logits ``[B, C]`` on the CPU, with one thread, this one."""
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+    batch = tokenizer.pad({"input_ids": encoded}, return_tensors="pt")
+    return model(**batch.to(model.device)).logits.float().cpu()
+
+
+def _in_order(begun: _Chunk) -> Iterator[torch.Tensor]:
+    """Wait for all batches of a chunk, and give the logits of each text, ``[C]``, at its place."""
+    logits: dict[int, torch.Tensor] = {}
+    for rows, batch in begun:
+        logits |= dict(zip(rows, batch.result(), strict=True))
+    for place in range(len(logits)):
+        yield logits[place]
 
 
 def evaluate_texts(

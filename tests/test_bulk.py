@@ -1,13 +1,15 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import pipeline
 
-from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification
-from glove_bilstm.inference.bulk import classify_texts, evaluate_texts
+from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, build_tokenizer
+from glove_bilstm.inference.bulk import CHUNK, _batches, classify_texts, evaluate_texts, predict_logits
 from glove_bilstm.inference.loading import load_classifier
 
 
@@ -24,6 +26,48 @@ class TestBulk:
         classifier.train()  # predicting is evaluation, in whichever mode the model was left
         again = [one["score"] for one in classify_texts(classifier, tokenizer, texts)]
         assert again == pytest.approx([one["score"] for one in alone], abs=1e-5)
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_threads_make_no_difference_and_stay_as_they_were(
+        self, threads: int, model: Path, make_rows: Callable
+    ) -> None:
+        classifier, tokenizer = load_classifier(str(model))
+        texts = [row["text"] for row in make_rows(99, 9)]
+        expected = torch.cat([classifier(**tokenizer(text, return_tensors="pt")).logits for text in texts])
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            for _ in range(5):
+                found = torch.stack(list(predict_logits(classifier, tokenizer, texts, batch_size=7)))
+                torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+            assert torch.get_num_threads() == threads
+            assert ThreadPoolExecutor(1).submit(torch.get_num_threads).result() == threads
+        finally:
+            torch.set_num_threads(before)
+
+    def test_texts_are_read_as_they_are_needed(self, model: Path) -> None:
+        read = 0
+
+        def texts() -> Iterator[str]:
+            nonlocal read
+            while True:
+                read += 1
+                yield "a good film"
+
+        answers = classify_texts(*load_classifier(str(model)), texts(), batch_size=2)
+        next(answers)
+        assert read == 2 * 2 * CHUNK
+        answers.close()
+
+    def test_long_texts_go_in_small_batches(self) -> None:
+        lengths = [3, 4096, 1000, 5000, 1, 1000, 1000, 1000, 2, 0]
+        assert list(_batches(lengths, 3)) == [[3], [1], [2, 5, 6], [7, 0, 8], [4, 9]]
+        assert list(_batches([], 3)) == []
+
+    def test_what_a_thread_raises_is_raised(self, model: Path) -> None:
+        classifier, tokenizer = load_classifier(str(model))
+        with pytest.raises(IndexError):  # ids that the model doesn't have
+            list(predict_logits(classifier, build_tokenizer([f"w{number}" for number in range(999)]), ["w998"]))
 
     @pytest.mark.parametrize(
         ("problem_type", "num_labels"),

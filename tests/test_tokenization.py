@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from glove_bilstm import WordVectors, build_tokenizer, build_vocabulary, embedding_matrix
 from glove_bilstm.tokenization.profiles import find_profile
 from glove_bilstm.tokenization.vocabulary import count_words
-from glove_bilstm.tokenization.word_level import without_empty_seconds
+from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.vectors.alignment import measure_coverage
 
 
@@ -158,7 +158,7 @@ class TestPairs:
     def test_an_empty_second_text_is_none(self) -> None:
         tokenizer = build_tokenizer(["<sep>", "a", "b"])
         texts: list = [("a", "b"), ("a", ""), ("", "b"), "a"]
-        together = tokenizer(without_empty_seconds(texts))["input_ids"]
+        together = encode_texts(tokenizer, texts)
         assert together == [[3, 2, 4], [3], [2, 4], [3]]
         assert together[:3] == [tokenizer(*pair)["input_ids"] for pair in texts[:3]]
 
@@ -176,3 +176,21 @@ class TestPairs:
             if oov == "zeros":
                 assert not matrix[2].any()
         assert measure_coverage(vocabulary, vectors).types_total == 3
+
+
+class TestEncodeTexts:
+    TEXTS = ["The film's a b", "", " \t", "nowhere <unk> <pad>", "a " * 30]
+
+    @pytest.mark.parametrize("max_length", [None, 7, 1])
+    @pytest.mark.parametrize("rust", [True, False])
+    def test_the_ids_are_those_of_a_call(self, max_length: int | None, rust: bool, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(["a", "film", "the"])
+        cut = {"truncation": max_length is not None, "max_length": max_length}
+        expected = tokenizer(self.TEXTS, **cut)["input_ids"]
+        tokenizer(self.TEXTS, padding="max_length", truncation=True, max_length=9)  # leaves its settings behind
+        wrapped: Any = tokenizer if rust else lambda texts, **options: tokenizer(texts, **options)
+        assert encode_texts(wrapped, self.TEXTS, max_length) == expected
+        assert encode_texts(wrapped, []) == []
+        tokenizer.save_pretrained(tmp_path)
+        saved = json.loads((tmp_path / "tokenizer.json").read_text())
+        assert not rust or (saved["truncation"] is None and saved["padding"] is None)

@@ -6,7 +6,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
-from transformers import TokenizersBackend
+from transformers import PreTrainedTokenizerBase, TokenizersBackend
 
 from glove_bilstm.tokenization.profiles import find_profile
 from glove_bilstm.vectors.special_tokens import PAD_TOKEN, SEP_TOKEN, UNK_TOKEN, in_id_order
@@ -57,9 +57,31 @@ def build_tokenizer(vocabulary: Iterable[str] | Mapping[str, int], profile: str 
     )
 
 
-def without_empty_seconds(texts: Iterable[str | tuple[str, str]]) -> list[str | tuple[str, str]]:
-    """Texts and pairs for a tokenizer to take together, in which a pair with an empty second text is a single one.
+def encode_texts(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str | tuple[str, str]], max_length: int | None = None
+) -> list[list[int]]:
+    """The token ids of many texts, or pairs of them, at the speed of the Rust tokenizer.
 
-    Given one pair at a time, as `pipeline` gives them, transformers' tokenizers take it so.
+    They are those that the tokenizer gives when it is called, which takes twice as long for short texts: it collects
+    offsets and more, which nobody reads. Of a pair with an empty second text they are the first one's, as they are
+    where one pair at a time is given, as `pipeline` does.
+
+    Args:
+        tokenizer: Any tokenizer.
+        texts: The texts.
+        max_length: Ids to cut each text to. None: none are cut.
     """
-    return [text[0] if isinstance(text, tuple) and not text[1] else text for text in texts]
+    given: list[Any] = [text[0] if isinstance(text, tuple) and not text[1] else text for text in texts]
+    if not isinstance(tokenizer, TokenizersBackend):  # one that isn't made of Rust
+        cut = {"truncation": max_length is not None, "max_length": max_length}
+        return tokenizer(given, return_attention_mask=False, **cut)["input_ids"] if given else []
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    if max_length is None:
+        backend.no_truncation()
+    else:
+        backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
+    try:
+        return [encoding.ids for encoding in backend.encode_batch_fast(given)]
+    finally:
+        backend.no_truncation()  # or a saved tokenizer would go on cutting

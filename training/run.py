@@ -15,7 +15,7 @@ from transformers import TokenizersBackend, TrainerCallback, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.tokenization.word_level import without_empty_seconds
+from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
 from glove_bilstm.training.checkpoints import (
     RunOptions,
@@ -318,13 +318,10 @@ def _encode(split: Dataset, tokenizer: TokenizersBackend, max_length: int | None
     columns = [column for column in split.column_names if column != "label"]
 
     def encode(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-        texts: list[Any] = batch["text"]
+        texts: Any = batch["text"]
         if "text_pair" in columns:
-            texts = without_empty_seconds(zip(texts, batch["text_pair"], strict=True))
-        encoded = tokenizer(
-            texts, truncation=max_length is not None, max_length=max_length, return_attention_mask=False
-        )
-        return {"input_ids": encoded["input_ids"]}
+            texts = zip(texts, batch["text_pair"], strict=True)
+        return {"input_ids": encode_texts(tokenizer, texts, max_length)}
 
     # Not cached on disk: it takes seconds, and the tokenizer is this run's own.
     return split.map(encode, batched=True, remove_columns=columns, keep_in_memory=True, desc="Tokenizing")
