@@ -129,71 +129,70 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 
 
 class GloveBiLSTMLayers(nn.LSTM):
-    """Torch's LSTM, its parameters under their own names, run layer by layer: each layer's states are wanted."""
+    """Torch's LSTM, its parameters under their own names, of which any layers can be run."""
 
     def forward(  # type: ignore[override]
-        self, states: torch.Tensor, lengths: torch.Tensor, layer: int
+        self, states: torch.Tensor, lengths: torch.Tensor | None, layers: range
     ) -> torch.Tensor:
-        """Run one layer, both directions: ``[B, T, D or H]`` to ``[B, T, H]``, of any value at padding.
+        """Run layers without dropout between them: ``[B, T, D or H]`` to ``[B, T, H]``, of any value at padding.
 
         Args:
             states: Tokens first in each text, and padding after them.
-            lengths: How many tokens each text has, ``[B]``.
-            layer: Which one, from 0.
+            lengths: How many tokens each text has, ``[B]``. None: T, all of them.
+            layers: Which ones, from 0; with lengths, a single one.
         """
+        suffixes = ["", "_reverse"] if self.bidirectional else [""]
+        if lengths is None or not self.bidirectional:
+            # From the left, padding doesn't matter: what stands after a text's tokens doesn't change their states.
+            return self._read(states, layers, suffixes)
         if states.is_cuda:
-            return self._packed(states, lengths, layer)
-        ahead = self._one_direction(states, layer, "")
-        if not self.bidirectional:
-            return ahead
-        # Each text's tokens from the last to the first, and its padding still behind them; undone by the same.
+            return self._read_packed(states, lengths, layers)
+        # On a CPU, texts of different lengths that are packed get neither oneDNN's LSTM nor, in training, a backward
+        # pass in linear time: torch adds a matrix of all tokens at every one of them. So each text's tokens are read
+        # from the last to the first, its padding still behind them, and put back by the same.
         places = torch.arange(states.shape[1], device=states.device)  # [T]
         turned = (lengths.unsqueeze(1) - 1 - places) % states.shape[1]  # [B, T]
-        back = self._one_direction(_move_tokens(states, turned), layer, "_reverse")
+        ahead = self._read(states, layers, [""])
+        back = self._read(_move_tokens(states, turned), layers, ["_reverse"])
         return torch.cat([ahead, _move_tokens(back, turned)], dim=-1)
 
-    def _one_direction(self, states: torch.Tensor, layer: int, suffix: str) -> torch.Tensor:
-        """Read from the left, padding included: what stands after a text's tokens doesn't change their states.
-
-        On a CPU, texts of different lengths that are packed get neither oneDNN's LSTM nor, in training, a backward
-        pass in linear time: torch adds a matrix of all tokens at every one of them.
-        """
-        zeros = states.new_zeros(1, states.shape[0], self.hidden_size)  # [1, B, hidden]
+    def _read(self, states: torch.Tensor, layers: range, suffixes: list[str]) -> torch.Tensor:
+        """Read all places, in the directions that the weights' suffixes name."""
+        zeros = states.new_zeros(len(layers) * len(suffixes), len(states), self.hidden_size)  # [directions, B, hidden]
         return torch.lstm(
             states,
             (zeros, zeros),
-            self._weights(layer, suffix),
+            self._weights(layers, suffixes),
             has_biases=True,
-            num_layers=1,
+            num_layers=len(layers),
             dropout=0.0,
             train=self.training,
-            bidirectional=False,
+            bidirectional=len(suffixes) == 2,
             batch_first=True,
         )[0]
 
-    def _packed(self, states: torch.Tensor, lengths: torch.Tensor, layer: int) -> torch.Tensor:
-        """The same by packing, as cuDNN has it: both directions in one call."""
-        suffixes = ["", "_reverse"] if self.bidirectional else [""]
+    def _read_packed(self, states: torch.Tensor, lengths: torch.Tensor, layers: range) -> torch.Tensor:
+        """Read both directions by packing, as cuDNN has it."""
         # A text without tokens can't be packed: one is read.
         packed = pack_padded_sequence(states, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-        zeros = states.new_zeros(len(suffixes), states.shape[0], self.hidden_size)  # [directions, B, hidden]
+        zeros = states.new_zeros(2, states.shape[0], self.hidden_size)  # [directions, B, hidden]
         data, _, _ = torch.lstm(
             packed.data,
             packed.batch_sizes,
             (zeros, zeros),
-            [weight for suffix in suffixes for weight in self._weights(layer, suffix)],
+            self._weights(layers, ["", "_reverse"]),
             has_biases=True,
             num_layers=1,
             dropout=0.0,
             train=self.training,
-            bidirectional=self.bidirectional,
+            bidirectional=True,
         )
         packed = packed._replace(data=data)
         return pad_packed_sequence(packed, batch_first=True, total_length=states.shape[1])[0]
 
-    def _weights(self, layer: int, suffix: str) -> list[torch.Tensor]:
+    def _weights(self, layers: range, suffixes: list[str]) -> list[torch.Tensor]:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [getattr(self, f"{name}_l{layer}{suffix}") for name in names]
+        return [getattr(self, f"{name}_l{layer}{suffix}") for layer in layers for suffix in suffixes for name in names]
 
 
 class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
@@ -245,7 +244,7 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)  # [B, T]
+        mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config)  # [B, T]
         if inputs_embeds is None:
             inputs_embeds = self.embeddings(input_ids)  # [B, T, D]
         states = self.embedding_dropout(inputs_embeds)  # [B, T, D]
@@ -255,27 +254,31 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
         hidden_states = [states]
 
         lengths = mask.sum(dim=1)  # [B]
-        longest = int(lengths.max()) if mask.numel() else 0
+        shortest, longest = map(int, torch.aminmax(lengths)) if mask.numel() else (0, 0)
         if longest == 0:  # no texts, or none with a word: nothing to read
             empty = states.new_zeros(*mask.shape, state_size(self.config))
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
             # Tokens first, in their order, and padding after them, is what the layers ask for.
-            first = torch.arange(mask.shape[1], device=mask.device) < lengths.unsqueeze(1)  # [B, T]
-            in_order = torch.equal(mask, first)
-            if not in_order:
+            padded, places = shortest < mask.shape[1], None
+            if padded and not torch.equal(mask, torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]):
                 order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
                 places = torch.argsort(order, dim=1)  # [B, T], undoes it
                 states = _move_tokens(states, order)
             states = states[:, :longest]
-            for layer in range(self.config.num_hidden_layers):
-                if layer > 0:
+            number = self.config.num_hidden_layers
+            apart = output_hidden_states or self.training or shortest < longest  # else one call is faster
+            for layers in [range(layer, layer + 1) for layer in range(number)] if apart else [range(number)]:
+                if layers.start > 0:
                     states = self.lstm_dropout(states)
-                states = self.lstm(states, lengths, layer)  # [B, longest, H]
-                if output_hidden_states or layer == self.config.num_hidden_layers - 1:
-                    full = nn.functional.pad(states, (0, 0, 0, mask.shape[1] - longest))  # [B, T, H]
-                    full = full if in_order else _move_tokens(full, places)
-                    hidden_states.append(full.masked_fill(~mask.unsqueeze(-1), 0.0))
+                states = self.lstm(states, lengths if shortest < longest else None, layers)  # [B, longest, H]
+                if output_hidden_states or layers.stop == number:
+                    read = states
+                    if padded:
+                        read = nn.functional.pad(read, (0, 0, 0, mask.shape[1] - longest))  # [B, T, H]
+                        read = read if places is None else _move_tokens(read, places)
+                        read = read.masked_fill(~mask.unsqueeze(-1), 0.0)
+                    hidden_states.append(read)
 
         return BaseModelOutput(
             last_hidden_state=hidden_states[-1],
@@ -303,13 +306,14 @@ class GloveBiLSTMPooler(nn.Module):
         """
         if states.shape[1] == 0:
             return states.new_zeros(states.shape[0], pooled_size(self.config))
-        if self.config.pooling == "last":
+        pooling = self.config.pooling
+        if pooling == "last":
             return self._last(states, mask)
-        if self.config.pooling == "mean":
+        if pooling == "mean":
             return self._mean(states, mask)
-        if self.config.pooling == "max":
+        if pooling == "max":
             return self._max(states, mask)
-        if self.config.pooling == "mean_max":
+        if pooling == "mean_max":
             return torch.cat([self._mean(states, mask), self._max(states, mask)], dim=-1)
         return self._attention(states, mask)
 
@@ -328,11 +332,13 @@ class GloveBiLSTMPooler(nn.Module):
 
     def _last(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The forward state after the last token beside the backward state after the first."""
+        size = self.config.hidden_size
+        if mask.all():
+            return torch.cat([states[:, -1, :size], states[:, 0, size:]], dim=-1)  # [B, H]
         texts = torch.arange(len(states), device=states.device)  # [B]
         ends = mask.long()
         first = ends.argmax(dim=1)  # [B]
         last = mask.shape[1] - 1 - ends.flip(1).argmax(dim=1)  # [B]
-        size = self.config.hidden_size
         return torch.cat([states[texts, last, :size], states[texts, first, size:]], dim=-1)  # [B, H]
 
 
@@ -374,7 +380,7 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
             `logits` ``[B, C]``, of a regressor in the targets' own units; with labels also `loss`, a mean over the
             batch (of a regressor: of standardised targets); `hidden_states` where asked for.
         """
-        mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config.pad_token_id)  # [B, T]
+        mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config)  # [B, T]
         outputs = self.glove_bilstm(
             input_ids=input_ids,
             attention_mask=mask,
@@ -384,14 +390,13 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
         )
         pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, P]
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
-        mean, std = self.config.target_mean, self.config.target_std
-        regression = self.config.problem_type == "regression"
         loss = None
         if labels is not None:
-            targets = (labels - mean) / std if regression else labels
-            loss = self.loss_function(labels=targets, pooled_logits=logits, config=self.config)
-        if regression:
-            logits = logits * std + mean
+            if self.config.problem_type == "regression":
+                labels = (labels - self.config.target_mean) / self.config.target_std
+            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+        if self.config.problem_type == "regression":
+            logits = logits * self.config.target_std + self.config.target_mean
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 
 
@@ -399,7 +404,7 @@ def token_mask(
     input_ids: torch.Tensor | None,
     attention_mask: torch.Tensor | None,
     inputs_embeds: torch.Tensor | None,
-    pad_token_id: int,
+    config: GloveBiLSTMConfig,
 ) -> torch.Tensor:
     """Which positions hold a token, as booleans ``[B, T]``.
 
@@ -414,7 +419,7 @@ def token_mask(
             raise ValueError(f"attention_mask is {list(attention_mask.shape)} and its texts are {list(shape)}.")
         return attention_mask.bool()
     if input_ids is not None:
-        return input_ids != pad_token_id
+        return input_ids != config.pad_token_id
     return cast(torch.Tensor, inputs_embeds).new_ones(shape, dtype=torch.bool)
 
 

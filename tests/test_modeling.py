@@ -41,10 +41,30 @@ class TestArchitecture:
         plain.linear.load_state_dict(model.classifier.state_dict())
         ids, mask = make_batch()
         assert torch.allclose(model(ids, mask).logits, plain(ids, mask.sum(1)), atol=1e-6)
+        # Texts of one length are read another way.
+        ids, mask = ids.clamp(min=2), torch.ones_like(mask)
+        assert torch.allclose(model(ids, mask).logits, plain(ids, mask.sum(1)), atol=1e-6)
 
     @pytest.mark.parametrize("bidirectional", [True, False])
-    def test_packed_as_cudnn_has_it_is_the_same(self, bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-        model = make_model(bidirectional=bidirectional, num_hidden_layers=2)
+    @pytest.mark.parametrize("training", [True, False])
+    def test_texts_of_one_length_are_read_as_others_are(self, bidirectional: bool, training: bool) -> None:
+        dropouts = dict.fromkeys(("embedding_dropout", "lstm_dropout", "classifier_dropout"), 0.0)
+        model = make_model(bidirectional=bidirectional, num_hidden_layers=2, **dropouts).train(training)
+        ids, mask = make_batch()
+        ids = ids.clamp(min=2)  # no padding
+        found = []
+        for shortest in (LENGTH, 1):
+            model.zero_grad()
+            mask = torch.ones_like(ids)
+            mask[-1, shortest:] = 0
+            logits = model(ids, mask).logits[:-1]
+            logits.square().sum().backward()
+            found.append([logits, *(weight.grad for weight in model.parameters() if weight.requires_grad)])
+        for one, other in zip(*found, strict=True):
+            assert one.abs().sum() > 0 and torch.allclose(one, other, atol=1e-5)
+
+    def test_packed_as_cudnn_has_it_is_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = make_model(num_hidden_layers=2)
         ids, mask = make_batch()
         mask[3] = 0  # a text without tokens
         found = []
@@ -53,7 +73,7 @@ class TestArchitecture:
             logits = model(ids, mask).logits
             logits.square().sum().backward()
             found.append([logits, *(weight.grad for weight in model.parameters() if weight.requires_grad)])
-            monkeypatch.setattr(GloveBiLSTMLayers, "forward", GloveBiLSTMLayers._packed)
+            monkeypatch.setattr(GloveBiLSTMLayers, "forward", GloveBiLSTMLayers._read_packed)
         for one, other in zip(*found, strict=True):
             assert one.abs().sum() > 0 and torch.allclose(one, other, atol=1e-5)
 
