@@ -16,11 +16,13 @@ from glove_bilstm.vectors.special_tokens import SEP_TOKEN
 logger = logging.getLogger(__name__)
 
 
-def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_classifier(model: str, dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model and its tokenizer.
 
     Args:
         model: A folder, or a Hub id.
+        dtype: Of the weights in memory, "float32" or "bfloat16"; "auto": that of the file. Processors that multiply
+            bfloat16 natively (AVX512-BF16, AMX) are about twice as fast with it; others are slower.
 
     Raises:
         InputError: There is no such model, the folder holds none, or the weights that the Hub sent are damaged.
@@ -32,7 +34,8 @@ def load_classifier(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         if not Path(model).is_dir():
             _verify_download(model)
-        return AutoModelForSequenceClassification.from_pretrained(model, trust_remote_code=False), tokenizer
+        options = {"dtype": dtype, "trust_remote_code": False}
+        return AutoModelForSequenceClassification.from_pretrained(model, **options), tokenizer
     except InputError:
         raise
     except Exception as error:  # each part of a broken folder raises its own

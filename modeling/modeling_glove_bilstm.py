@@ -38,6 +38,8 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
     base_model_prefix = "glove_bilstm"
     # The loss is a mean over the batch. With the Trainer's default, gradient accumulation would multiply it.
     accepts_loss_kwargs = False
+    # Loaded in bfloat16, the head stays as it is: it is small, and rounded logits would tie.
+    _keep_in_fp32_modules_strict = {"classifier"}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -389,6 +391,7 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
             return_dict=True,
         )
         pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, P]
+        pooled = pooled.to(self.classifier.weight.dtype)
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
         loss = None
         if labels is not None:

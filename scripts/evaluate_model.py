@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from glove_bilstm.scripts.shared import command, make_parser, output_file, positive
+from glove_bilstm.scripts.shared import add_dtype, command, make_parser, output_file, positive
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -17,6 +17,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--text_column", default="text", help="default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
     parser.add_argument("--label_column", default="label", help="default: label")
+    add_dtype(parser)
     parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
     parser.add_argument("--output", type=output_file, default=None, help="write the figures to this file, as JSON")
     return parser.parse_args(argv)
@@ -52,7 +53,7 @@ def run(argv: list[str]) -> None:
     if options.text_pair_column is not None:
         seconds = splits[name].texts(options.text_pair_column, empty_allowed=True).to_pylist()
         texts = list(zip(texts, seconds, strict=True))
-    model, tokenizer = load_classifier(options.model)
+    model, tokenizer = load_classifier(options.model, options.dtype)
     check_pairs(tokenizer, pairs=options.text_pair_column is not None)
     known = label_names(model.config)
     labels = read_known_labels(splits[name], options.label_column, known, model.config.problem_type)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from glove_bilstm.scripts.shared import command, make_parser, positive, user_path
+from glove_bilstm.scripts.shared import add_dtype, command, make_parser, positive, user_path
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -22,6 +22,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=user_path, default=None, help="file to write")
     parser.add_argument("--text_column", default="text", help="default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
+    add_dtype(parser)
     parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
     options = parser.parse_args(argv)
     if bool(options.texts) == bool(options.input):
@@ -49,14 +50,14 @@ def run(argv: list[str]) -> None:
 
     disable_progress_bar()
     if options.texts:
-        model, tokenizer = load_classifier(options.model)
+        model, tokenizer = load_classifier(options.model, options.dtype)
         check_pairs(tokenizer, pairs=False)
         answers = list(classify_texts(model, tokenizer, options.texts, options.batch_size))
         print(answers_table(options.texts, answers))
         return
 
     with row_writer(options.output, like=options.input) as write:
-        model, tokenizer = load_classifier(options.model)
+        model, tokenizer = load_classifier(options.model, options.dtype)
         columns = [options.text_column, *([options.text_pair_column] if options.text_pair_column else [])]
         check_pairs(tokenizer, pairs=len(columns) == 2)
         added = predicted_columns(model.config)

@@ -30,6 +30,17 @@ def make_parser(verb: str, description: str, epilog: str | None = None) -> argpa
     return parser
 
 
+def add_dtype(parser: argparse.ArgumentParser) -> None:
+    """Let the user say in which precision a trained model computes."""
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="auto",
+        help="precision of the weights in memory; bfloat16 is faster on processors that have it (AVX512-BF16, AMX), "
+        "and rounds (default: that of the file, float32)",
+    )
+
+
 def with_underscores(argv: Sequence[str] | None) -> list[str]:
     """The command line with `--some-flag` written `--some_flag`: both are taken."""
     arguments = list(sys.argv[1:] if argv is None else argv)

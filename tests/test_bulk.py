@@ -11,6 +11,7 @@ from transformers import pipeline
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, build_tokenizer
 from glove_bilstm.inference.bulk import CHUNK, _batches, classify_texts, evaluate_texts, predict_logits
 from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.scripts.main import main
 
 
 class TestBulk:
@@ -63,6 +64,19 @@ class TestBulk:
         lengths = [3, 4096, 1000, 5000, 1, 1000, 1000, 1000, 2, 0]
         assert list(_batches(lengths, 3)) == [[3], [1], [2, 5, 6], [7, 0, 8], [4, 9]]
         assert list(_batches([], 3)) == []
+
+    def test_in_bfloat16(self, model: Path, dataset_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        exact, tokenizer = load_classifier(str(model))
+        rough, _ = load_classifier(str(model), "bfloat16")
+        assert {weight.dtype for weight in rough.glove_bilstm.parameters()} == {torch.bfloat16}
+        texts = ["a good film", "", "dull and weak , the plot", "the plot"]
+        found, expected = (torch.stack(list(predict_logits(one, tokenizer, texts))) for one in (rough, exact))
+        assert found.dtype == torch.float32 and 0 < (found - expected).abs().max() < 0.02
+        for verb in (["predict", *texts], ["evaluate", "--dataset", str(dataset_folder)]):
+            assert main([*verb, "--model", str(model), "--dtype", "bfloat16"]) == 0
+        assert "accuracy" in capsys.readouterr().out
+        with pytest.raises(SystemExit):
+            main(["predict", "--model", str(model), "--dtype", "float8", "a"])
 
     def test_what_a_thread_raises_is_raised(self, model: Path) -> None:
         classifier, tokenizer = load_classifier(str(model))

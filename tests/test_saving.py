@@ -81,7 +81,7 @@ class TestSaving:
         ids, mask = make_batch()
         ids[3] = mask[3] = 0
         logits = loaded(ids, mask).logits
-        assert logits.dtype == dtype
+        assert loaded.dtype == dtype and logits.dtype == torch.float32  # the head isn't rounded
         assert torch.allclose(logits.float(), model(ids, mask).logits, atol=0.1)
 
 
