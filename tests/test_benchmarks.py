@@ -26,3 +26,16 @@ def test_extra_words(tmp_path: Path, dataset_folder: Path, vectors_file: Path) -
     assert done.returncode == 0, done.stderr
     # All words of the vectors are words of the texts already.
     assert f"| {dataset_folder.name} | 80,000 | 21 | 0.0 MB | 0.00%, 0.00% |" in done.stdout
+
+
+@pytest.mark.slow
+def test_speed(tmp_path: Path) -> None:
+    done = run(
+        sys.executable, BENCHMARKS / "speed.py", "--share", "0.01", "--repeats", "1", "--data", tmp_path / "none",
+        "--output", tmp_path / "speed.md",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "speed.md").read_text()
+    assert table.partition("\n![")[0] in done.stdout and table.count("\n## ") == 10
+    assert "| glove-bilstm, tuned, bfloat16 |" in table and "nan" not in table
+    assert (tmp_path / "speed.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
