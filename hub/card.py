@@ -298,7 +298,7 @@ def _drift(drift: Drift) -> dict[str, Any]:
                 "" if moved.cosine is None else f"{moved.cosine:.3f}",
                 " · ".join(map(_word, moved.nearest_before)),
                 "the same"
-                if moved.nearest_after == moved.nearest_before
+                if moved.nearest_after and moved.nearest_after == moved.nearest_before
                 else " · ".join(map(_word, moved.nearest_after)),
             ]
             for moved in drift.most_moved
