@@ -24,6 +24,8 @@ from pathlib import Path
 import speed_sections
 import torch
 
+from glove_bilstm.hub.assessment import processor_name
+
 GEMM = 2048
 """Rows and columns of the matrices whose product is the limit."""
 VERSIONS = ("torch", "transformers", "tokenizers", "scikit-learn")
@@ -73,13 +75,6 @@ class Settings:
         return 2 * GEMM**3 / seconds
 
 
-def processor() -> str:
-    """The processor's name."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     """Measure, print the tables, and write them to a file if one is given."""
     names = list(speed_sections.SECTIONS)
@@ -96,7 +91,7 @@ def main() -> None:
         f" --share {options.share}" if options.share != 1 else ""
     )
     parts = [
-        f"# Speed\n\n`{command}`, {time.strftime('%Y-%m-%d')}: {processor()}, {options.threads} threads, Python "
+        f"# Speed\n\n`{command}`, {time.strftime('%Y-%m-%d')}: {processor_name()}, {options.threads} threads, Python "
         f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in VERSIONS)}. Medians of "
         f"{options.repeats} turns."
     ]

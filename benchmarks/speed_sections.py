@@ -23,7 +23,7 @@ from speed_models import (
     read_demo,
     read_texts,
 )
-from speed_training import table
+from speed_table import table
 from transformers import pipeline
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, build_tokenizer, build_vocabulary

@@ -17,6 +17,7 @@ from speed_models import (
     read_demo,
     read_texts,
 )
+from speed_table import table
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -47,11 +48,6 @@ QUIET: dict[str, Any] = {
     "per_device_train_batch_size": BATCH,
 }
 Section = tuple[str, list[str], None]
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Markdown."""
-    return ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
 
 
 def train_plainly(encoded: list[list[int]], labels: list[int], vocabulary: int) -> None:

@@ -191,11 +191,11 @@ def time_model(result: TrainingResult) -> Speed:
     model.train(was_training)
     words = statistics.median(map(len, encode_texts(tokenizer, texts)))
     return Speed(
-        1e3 * statistics.median(alone[1:]), len(texts) / seconds, words, _processor(), torch.get_num_threads()
+        1e3 * statistics.median(alone[1:]), len(texts) / seconds, words, processor_name(), torch.get_num_threads()
     )
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """The processor's name, as far as the system tells it."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
