@@ -25,10 +25,16 @@ Result = TypeVar("Result")
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
+ONNX = "onnx"
+"""The folder in a model's own that `glove-bilstm export` may write."""
 OTHERS = (
     *("tokenizer.json", "tokenizer_config.json", CARD, "all_results.json", "coverage.json", "drift.json"),
     "handler.py",
     *PICTURES,
+    *(
+        f"{ONNX}/{name}"
+        for name in ("export.json", "model.onnx", "config.json", "tokenizer.json", "onnx_classifier.py")
+    ),
 )
 """What else is pushed, besides the code that the configuration names."""
 WAITS = (1, 2, 4, 8)
@@ -85,8 +91,25 @@ def plan_push(folder: Path) -> Plan:
     files = {name: folder / name for name in sorted(names)}
     for file in files.values():
         _scan(file)
-    left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in files)
+    if report := files.get(f"{ONNX}/export.json"):
+        _check_export(report, folder / WEIGHTS)
+    sent = {name.partition("/")[0] for name in files}
+    left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in sent)
     return Plan(files, left_out)
+
+
+def _check_export(report: Path, weights: Path) -> None:
+    """See that an export beside a model is still one of it.
+
+    Raises:
+        InputError: The weights are others.
+    """
+    with weights.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if _read_config(report.read_text(encoding="utf-8"), str(report)).get("model_sha256") != found:
+        raise InputError(
+            f"{report.parent} was exported from another model than {weights}. Export it again, or remove the folder."
+        )
 
 
 @dataclass
@@ -261,7 +284,7 @@ def _scan(file: Path) -> None:
     Raises:
         InputError: Something was found, or the file isn't what its name says.
     """
-    if file.name in PICTURES:
+    if file.name in (*PICTURES, "model.onnx"):
         return
     if file.name == WEIGHTS:
         try:

@@ -1,7 +1,6 @@
 """Loading a trained classifier from a folder or the Hub."""
 
 import hashlib
-import logging
 import re
 from pathlib import Path
 
@@ -11,9 +10,6 @@ from transformers.utils.hub import cached_file
 
 import glove_bilstm  # noqa: F401 - registers the model with the Auto classes
 from glove_bilstm.vectors.errors import InputError
-from glove_bilstm.vectors.special_tokens import SEP_TOKEN
-
-logger = logging.getLogger(__name__)
 
 
 def load_classifier(model: str, dtype: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -63,17 +59,3 @@ def _verify_download(repo_id: str) -> None:
             f"What came of {repo_id}'s {SAFE_WEIGHTS_NAME} has the SHA-256 {found}, and the Hub says {blob.name}: the "
             "download was damaged. It was removed; try again."
         )
-
-
-def check_pairs(tokenizer: PreTrainedTokenizerBase, pairs: bool) -> None:
-    """Refuse pairs of texts for a model that reads single ones, and warn of the opposite.
-
-    Raises:
-        InputError: The tokenizer has no separator to put between two texts.
-    """
-    if pairs and tokenizer.sep_token is None:
-        raise InputError(
-            "The model was trained on single texts, not on pairs. Leave out --text_pair_column, or train with it."
-        )
-    if not pairs and tokenizer.sep_token == SEP_TOKEN:
-        logger.warning("The model was trained on pairs of texts; without --text_pair_column it reads one text alone.")

@@ -18,7 +18,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
     parser.add_argument("--label_column", default="label", help="default: label")
     add_dtype(parser)
-    parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
+    parser.add_argument(
+        "--batch_size", type=positive, default=128, help="texts in one forward pass, at most; default: 128"
+    )
     parser.add_argument("--output", type=output_file, default=None, help="write the figures to this file, as JSON")
     return parser.parse_args(argv)
 
@@ -27,40 +29,29 @@ def run(argv: list[str]) -> None:
     """Predict the split's texts, compare with its labels, print the figures."""
     options = parse(argv)
 
-    from typing import Any
-
     from tqdm.auto import tqdm
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.hub.folder import write_json
     from glove_bilstm.inference.bulk import evaluate_texts
-    from glove_bilstm.inference.loading import check_pairs, load_classifier
+    from glove_bilstm.inference.loading import load_classifier
+    from glove_bilstm.inference.pairs import check_pairs
     from glove_bilstm.scripts.tables import metrics_table
     from glove_bilstm.training.labels import read_known_labels
     from glove_bilstm.training.metrics import label_names
-    from glove_bilstm.training.splits import load_raw_splits
-    from glove_bilstm.vectors.errors import InputError
+    from glove_bilstm.training.splits import find_split
 
     disable_progress_bar()
-    splits = load_raw_splits(options.dataset)
-    name = options.split or (next(iter(splits)) if len(splits) == 1 else "test")
-    if name not in splits:
-        raise InputError(
-            f"{options.dataset} has no split {name!r}; it has: {', '.join(splits)}. Name one with --split."
-        )
-    # A text without words has a prediction too, so here it may stand.
-    texts: list[Any] = splits[name].texts(options.text_column, empty_allowed=True).to_pylist()
-    if options.text_pair_column is not None:
-        seconds = splits[name].texts(options.text_pair_column, empty_allowed=True).to_pylist()
-        texts = list(zip(texts, seconds, strict=True))
+    split = find_split(options.dataset, options.split, "test")
+    texts = split.inputs(options.text_column, options.text_pair_column)
     model, tokenizer = load_classifier(options.model, options.dtype)
-    check_pairs(tokenizer, pairs=options.text_pair_column is not None)
+    check_pairs(tokenizer.sep_token, pairs=options.text_pair_column is not None)
     known = label_names(model.config)
-    labels = read_known_labels(splits[name], options.label_column, known, model.config.problem_type)
+    labels = read_known_labels(split, options.label_column, known, model.config.problem_type)
 
     figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
-    metrics = {f"{name}_{metric}": value for metric, value in figures.items()}
-    print(f"{len(texts):,} texts of split {name!r}\n\n{metrics_table({name: figures}, known)}")
+    metrics = {f"{split.name}_{metric}": value for metric, value in figures.items()}
+    print(f"{len(texts):,} texts of split {split.name!r}\n\n{metrics_table({split.name: figures}, known)}")
     if options.output is not None:
         write_json(options.output, metrics)
 

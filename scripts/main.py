@@ -8,6 +8,7 @@ VERBS = {
     "train": ("train", "train a text classifier on a data set and word vectors"),
     "evaluate": ("evaluate_model", "measure a trained model on a labelled data set"),
     "predict": ("predict", "label texts, given as arguments or in a file"),
+    "export": ("export", "write a trained model as ONNX, to be run without torch"),
     "push": ("push_to_hub", "put a trained model on the Hugging Face Hub"),
     "coverage": ("coverage", "show how much of a data set the word vectors cover"),
 }

@@ -1,29 +1,71 @@
 """`glove-bilstm predict`: label texts."""
 
+from __future__ import annotations
+
 import argparse
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from glove_bilstm.scripts.shared import add_dtype, command, make_parser, positive, user_path
+
+if TYPE_CHECKING:
+    from glove_bilstm.inference.jobs import Classify
+    from glove_bilstm.inference.reading import TextFile
+
+PIPE = Path("-")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of this verb."""
     parser = make_parser(
         "predict",
-        "Label texts, given as arguments or as a file.\n"
+        "Label texts, given as arguments, as a file or through a pipe.\n"
         "Files: .txt (one text a line), .csv, .jsonl or .parquet. The output has the input's columns and two more, "
         "prediction\nand score (a .txt output has the predictions alone). Of a multi-label model they are the list of "
         "labels that apply\nand the list of their probabilities (in .csv and .txt: JSON arrays). Of a regression "
-        "model there is prediction alone,\nthe number.",
+        "model there is prediction alone,\nthe number.\n\n"
+        "A job that was cut off, by whatever, goes on where it was when the same command is given again. Under "
+        "torchrun each\nprocess reads its share of the rows, and writes OUTPUT-00000-of-00002 and so on, to be put "
+        "together in that order.",
     )
     parser.add_argument("texts", nargs="*", default=[], help="texts to label")
     parser.add_argument("--model", required=True, help="folder or Hub id of the model")
-    parser.add_argument("--input", type=user_path, default=None, help="file of texts")
-    parser.add_argument("--output", type=user_path, default=None, help="file to write")
+    parser.add_argument("--input", type=user_path, default=None, help="file of texts; - for standard input")
+    parser.add_argument("--output", type=user_path, default=None, help="file to write; - for standard output")
+    parser.add_argument(
+        "--format",
+        choices=("txt", "csv", "jsonl"),
+        default=None,
+        help="of what comes and goes through pipes (default: that of the file on the other side, or txt)",
+    )
     parser.add_argument("--text_column", default="text", help="default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
+    parser.add_argument(
+        "--on_error",
+        choices=("stop", "skip"),
+        default="stop",
+        help="at a row that can't be read, stop (what was answered before is kept), or pass it through without a "
+        "prediction, with the reason in a column error (default: stop)",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("torch", "onnx"),
+        default=None,
+        help="what the model runs in; onnx takes what `glove-bilstm export` wrote (default: as the folder is)",
+    )
+    parser.add_argument(
+        "--num_workers",
+        type=positive,
+        default=None,
+        help="batches read at the same time, each by one thread (default: one for each core)",
+    )
     add_dtype(parser)
-    parser.add_argument("--batch_size", type=positive, default=64, help="texts in one forward pass; default: 64")
+    parser.add_argument(
+        "--batch_size", type=positive, default=128, help="texts in one forward pass, at most; default: 128"
+    )
     options = parser.parse_args(argv)
     if bool(options.texts) == bool(options.input):
         parser.error("give either texts or --input")
@@ -31,6 +73,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error("--input and --output belong together")
     if options.text_pair_column and not options.input:
         parser.error("--text_pair_column names a column of --input")
+    exported = (Path(options.model) / "model.onnx").is_file()
+    options.backend = options.backend or ("onnx" if exported else "torch")
+    if options.backend == "onnx" and options.dtype != "auto":
+        parser.error("--dtype is torch's; choose an exported model's when you export it")
     return options
 
 
@@ -38,37 +84,87 @@ def run(argv: list[str]) -> None:
     """Predict, and print or write."""
     options = parse(argv)
 
-    from itertools import tee
+    if options.texts:
+        from glove_bilstm.scripts.tables import answers_table
+
+        _, classify = load(options, pairs=False)
+        print(answers_table(options.texts, list(classify(options.texts))))
+        return
 
     from tqdm.auto import tqdm
+
+    from glove_bilstm.inference.jobs import Job, run_job, shard
+    from glove_bilstm.vectors.errors import InputError
+
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    source, target = files(options, rank, world)
+    if world > 1 and (source.path is None or target.path is None):
+        raise InputError("Several processes read a file and write files; a pipe is for one.")
+    columns = [options.text_column, *([options.text_pair_column] if options.text_pair_column else [])]
+    problem_type, classify = load(options, pairs=len(columns) == 2)
+    job = Job(
+        source=source,
+        target=target,
+        text_columns=columns,
+        problem_type=problem_type,
+        on_error=options.on_error,
+        identity={"model": state_of(options.model), "backend": options.backend, "dtype": options.dtype},
+        rows=shard(source, rank, world) if world > 1 else None,
+    )
+
+    def progress(rows: Iterable[Any], **counts: Any) -> Iterable[Any]:
+        return tqdm(rows, unit="text", disable=True if rank else None, **counts)
+
+    run_job(job, classify, progress)
+
+
+def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile, TextFile]:
+    """What is read, and what is written; each of several processes writes a file of its own."""
+    from glove_bilstm.inference.reading import PIPED_FORMATS, TextFile
+    from glove_bilstm.vectors.errors import InputError
+
+    output = options.output
+    if world > 1 and output != PIPE:
+        output = output.with_name(f"{output.stem}-{rank:05}-of-{world:05}{output.suffix}")
+    named = [None if path == PIPE else TextFile.at(path) for path in (options.input, output)]
+    piped = options.format or next((file.format for file in named if file is not None), "txt")
+    if None in named and piped not in PIPED_FORMATS:
+        raise InputError(f"A pipe can't hold {piped}; name another with --format, such as jsonl.")
+    source, target = (TextFile(None, piped) if file is None else file for file in named)
+    return source, target
+
+
+def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify]:
+    """The model's task, and what classifies with it."""
+    from glove_bilstm.inference.pairs import check_pairs
+
+    if options.backend == "onnx":
+        from glove_bilstm.inference.onnx_classifier import OnnxClassifier
+
+        threads = options.num_workers or int(os.environ.get("OMP_NUM_THREADS", "0")) or None
+        exported = OnnxClassifier.from_pretrained(options.model, threads=threads)
+        check_pairs(exported.sep_token, pairs)
+        return exported.problem_type, lambda texts: exported.classify(texts, options.batch_size)
+
+    import torch
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.inference.bulk import classify_texts
-    from glove_bilstm.inference.files import as_columns, predicted_columns, read_rows, row_writer
-    from glove_bilstm.inference.loading import check_pairs, load_classifier
-    from glove_bilstm.scripts.tables import answers_table
+    from glove_bilstm.inference.loading import load_classifier
 
     disable_progress_bar()
-    if options.texts:
-        model, tokenizer = load_classifier(options.model, options.dtype)
-        check_pairs(tokenizer, pairs=False)
-        answers = list(classify_texts(model, tokenizer, options.texts, options.batch_size))
-        print(answers_table(options.texts, answers))
-        return
+    if options.num_workers is not None:
+        torch.set_num_threads(options.num_workers)
+    model, tokenizer = load_classifier(options.model, options.dtype)
+    check_pairs(tokenizer.sep_token, pairs)
+    return model.config.problem_type, lambda texts: classify_texts(model, tokenizer, texts, options.batch_size)
 
-    with row_writer(options.output, like=options.input) as write:
-        model, tokenizer = load_classifier(options.model, options.dtype)
-        columns = [options.text_column, *([options.text_pair_column] if options.text_pair_column else [])]
-        check_pairs(tokenizer, pairs=len(columns) == 2)
-        added = predicted_columns(model.config)
-        # Two readings of one stream: the rows, and their texts for the model, which runs a few batches ahead.
-        rows_in, for_texts = tee(tqdm(read_rows(options.input, columns, added), unit="text", disable=None))
-        texts = (row[columns[0]] if len(columns) == 1 else (row[columns[0]], row[columns[1]]) for row in for_texts)
-        answers_out = classify_texts(model, tokenizer, texts, options.batch_size)
-        write(
-            ({**row, **as_columns(answer, model.config)} for row, answer in zip(rows_in, answers_out, strict=True)),
-            added,
-        )
+
+def state_of(model: str) -> list[Any]:
+    """What tells one model from another: its name, and in a folder the times and sizes of its files."""
+    found = [Path(model) / name for name in ("config.json", "model.safetensors", "model.onnx")]
+    stats = [file.stat() for file in found if file.is_file()]
+    return [str(Path(model).absolute()) if stats else model, *([one.st_size, one.st_mtime] for one in stats)]
 
 
 main = command(run)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from glove_bilstm.inference.export import Measured
+    from glove_bilstm.inference.size_budget import Point
     from glove_bilstm.vectors.alignment import Coverage
     from glove_bilstm.vectors.drift import Drift
 
@@ -114,3 +116,37 @@ def drift_table(drift: Drift) -> str:
             text_table(["word", "occurrences", "distance", "cosine", "nearest before", "nearest after"], words)
         )
     return "\n\n".join(parts)
+
+
+def export_table(measured: Measured) -> str:
+    """What an export costs: the metric in torch and of the export, and how alike their answers are."""
+    metric = measured.metric if measured.labelled else f"{measured.metric} (torch's answers count as right)"
+    rows = [["in torch", f"{measured.in_torch:.4f}"], ["exported", f"{measured.exported:.4f}"]]
+    lines = [
+        f"{measured.texts:,} texts ({measured.source})",
+        "",
+        text_table(["", metric], rows),
+        "",
+        f"Largest difference of a logit: {measured.largest_difference:.2g}.",
+    ]
+    if measured.same_answer is not None:
+        lines.append(f"The same answer for {measured.same_answer:.2%} of the texts.")
+    return "\n".join(lines)
+
+
+def curve_table(points: Sequence[Point], chosen: Point) -> str:
+    """Size against the metric, the smallest first."""
+    rows = [
+        [
+            f"{point.bytes / 1e6:.2f} MB",
+            "all" if point.variant.vocabulary_size is None else f"{point.variant.vocabulary_size:,}",
+            point.variant.embedding_dtype,
+            point.variant.quantize or "float32",
+            f"{point.measured.exported:.4f}",
+            f"{0.0 - point.measured.drop:+.4f}",
+            "chosen" if point is chosen else "",
+        ]
+        for point in sorted(points, key=lambda one: one.bytes)
+    ]
+    metric = chosen.measured.metric
+    return text_table(["size", "words", "embedding", "LSTM", metric, "against torch", ""], rows)

@@ -9,8 +9,9 @@ import torch
 from transformers import pipeline
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, build_tokenizer
-from glove_bilstm.inference.bulk import CHUNK, _batches, classify_texts, evaluate_texts, predict_logits
+from glove_bilstm.inference.bulk import classify_texts, evaluate_texts, predict_logits
 from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.inference.onnx_classifier import CHUNK, batches_by_length
 from glove_bilstm.scripts.main import main
 
 
@@ -62,8 +63,14 @@ class TestBulk:
 
     def test_long_texts_go_in_small_batches(self) -> None:
         lengths = [3, 4096, 1000, 5000, 1, 1000, 1000, 1000, 2, 0]
-        assert list(_batches(lengths, 3)) == [[3], [1], [2, 5, 6], [7, 0, 8], [4, 9]]
-        assert list(_batches([], 3)) == []
+        assert list(batches_by_length(lengths, 3, 1)) == [[3], [1], [2, 5, 6], [7], [0], [8], [4], [9]]
+        lengths = [3, 8192, 2000, 9000, 1, 2000, 2000, 2000, 2000, 2, 0]
+        assert list(batches_by_length(lengths, 16, 1)) == [[3], [1], [2, 5, 6, 7], [8, 0, 9, 4], [10]]
+        assert list(batches_by_length([], 3, 2)) == []
+
+    def test_a_batch_ends_with_its_length_once_it_is_large_enough(self) -> None:
+        assert list(batches_by_length([5, 5, 4, 4, 4, 3], 8, 1)) == [[0, 1], [2, 3, 4], [5]]
+        assert list(batches_by_length([5, 5, 4, 4, 4, 3], 100, 3)) == [[0, 1], [2, 3], [4, 5]]
 
     def test_in_bfloat16(self, model: Path, dataset_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         exact, tokenizer = load_classifier(str(model))

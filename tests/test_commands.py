@@ -124,11 +124,11 @@ class TestPredict:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("in.csv", "name,label\na,b\n", "row 1 has no column 'text'; it has: name, label"),
+            ("in.csv", "name,label\na,b\n", "in.csv has no column 'text'; it has: name, label"),
             ("in.csv", 'text,n\n"open', "can't be read as csv"),
-            ("in.csv", "text,n\na\n", "more or fewer fields than the header"),
+            ("in.csv", "text,n\na\n", "line 2 has 1 fields, and the header 2"),
             ("in.jsonl", '{"text": "a"}\nnonsense\n', "line 2 isn't JSON"),
-            ("in.jsonl", '{"text": "a"}\n{"text": 5}\n', "row 2: 'text' holds 5, which is no text"),
+            ("in.jsonl", '{"text": "a"}\n{"text": 5}\n', "line 2: 'text' holds 5, which is no text"),
             ("in.jsonl", '"a"\n', "line 1 isn't an object"),
             ("in.parquet", "text\na\n", "can't be read as parquet"),
             ("in.csv", "text,score\na,5\n", "has a column 'score', which the output adds"),
@@ -147,7 +147,9 @@ class TestPredict:
         error = capsys.readouterr().err
         assert message in error and name in error and "Traceback" not in error
         assert (tmp_path / "out.csv").read_text() == "what was there"
-        assert {file.name for file in tmp_path.iterdir()} == {name, "out.csv"}
+        # What was answered before the row is kept, for the same command to go on from.
+        kept = {".out.answers"} if "line 2" in message and name.endswith("jsonl") else set()
+        assert {file.name for file in tmp_path.iterdir()} == {name, "out.csv", *kept}
 
     def test_parquet_keeps_the_types_of_its_columns(self, model: Path, tmp_path: Path) -> None:
         kinds = pa.array(["x", "y"]).dictionary_encode()
@@ -163,7 +165,7 @@ class TestPredict:
         ("rows", "message"),
         [
             ([{"text": "a", "n": n} for n in (1, 2, 2.5)], "Column 'n' is of another type in later rows (double)"),
-            ([{"text": "a"}, {"text": "b", "n": 1}], "Row 2 has the columns text, n, prediction, score"),
+            ([{"text": "a"}, {"text": "b", "n": 1}], "Row 2 has the columns text, n, the first one text"),
         ],
     )
     def test_a_table_refuses_rows_of_other_shapes(
@@ -174,13 +176,23 @@ class TestPredict:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr("glove_bilstm.inference.files.PARQUET_ROWS", 2)
+        monkeypatch.setattr("glove_bilstm.inference.writing.PARQUET_ROWS", 2)
         write(tmp_path / "in.jsonl", rows)
         arguments = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.parquet")]
         assert main(["predict", "--model", str(model), *arguments]) == 1
         assert message in capsys.readouterr().err
-        assert [file.name for file in tmp_path.iterdir()] == ["in.jsonl"]
+        # The answers are there; in the form that the message recommends they can be written.
+        assert not (tmp_path / "out.parquet").exists()
+        arguments[-1] = str(tmp_path / "out.jsonl")
+        assert main(["predict", "--model", str(model), *arguments]) == 0
+        assert ("rows were done before" in caplog.text) == ("another type" in message)  # shapes are seen at once
+        written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert [{**row, "prediction": 0, "score": 0} for row in rows] == [
+            {**row, "prediction": 0, "score": 0} for row in written
+        ]
+        assert {file.name for file in tmp_path.iterdir()} == {"in.jsonl", "out.jsonl"}
 
     def test_missing_things(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         here = str(tmp_path / "in.txt")

@@ -106,7 +106,7 @@ class TestPairs:
             assert "The model was trained on single texts, not on pairs." in capsys.readouterr().err
         arguments = ["predict", "--model", trained, *files, "--text_pair_column", "b"]
         assert main([str(one) for one in arguments]) == 1
-        assert "row 1 has no column 'b'" in capsys.readouterr().err
+        assert "test.jsonl has no column 'b'" in capsys.readouterr().err
         with pytest.raises(SystemExit):
             main(["predict", "--model", str(trained), "good", "--text_pair_column", "a"])
         assert "--text_pair_column names a column of --input" in capsys.readouterr().err

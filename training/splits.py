@@ -80,6 +80,30 @@ class RawSplit:
                 )
         return texts
 
+    def inputs(self, text_column: str, pair_column: str | None = None) -> list[Any]:
+        """What a trained model can read, texts without words included: the texts, or pairs of them.
+
+        Raises:
+            InputError: There is no such column, or a value isn't a string.
+        """
+        texts = self.texts(text_column, empty_allowed=True).to_pylist()
+        if pair_column is None:
+            return texts
+        return list(zip(texts, self.texts(pair_column, empty_allowed=True).to_pylist(), strict=True))
+
+
+def find_split(dataset: str | Path, name: str | None, default: str) -> RawSplit:
+    """One split of a data set: the one named; without a name the only one there is, or the default.
+
+    Raises:
+        InputError: There is no such split, or no such data set.
+    """
+    splits = load_raw_splits(dataset)
+    name = name or (next(iter(splits)) if len(splits) == 1 else default)
+    if name not in splits:
+        raise InputError(f"{dataset} has no split {name!r}; it has: {', '.join(splits)}. Name one with --split.")
+    return splits[name]
+
 
 def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
     """Load a data set without looking into it.

@@ -1,0 +1,230 @@
+"""A classifier exported by `glove-bilstm export`, without torch and transformers.
+
+This file is copied beside every exported model, and stands alone: it needs numpy, onnxruntime and tokenizers.
+
+    from onnx_classifier import OnnxClassifier
+
+    classify = OnnxClassifier.from_pretrained("folder")  # or the name of a repository on the Hub
+    print(classify("What a lovely surprise."))
+"""
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Text = str | tuple[str, str]
+"""A text, or a pair of them."""
+
+MODEL, TOKENIZER, CONFIG = FILES = ("model.onnx", "tokenizer.json", "config.json")
+BATCH = 128
+CHUNK = 25
+"""How many batches are read ahead and sorted by length: enough to pad little, and memory stays flat."""
+MOST_TOKENS = 8192
+"""In a batch, padding included: of longer texts fewer go together, so that what is computed with stays in caches."""
+SEPARATOR = "<sep>"
+REGRESSION, MULTI_LABEL = "regression", "multi_label_classification"
+
+
+class OnnxClassifier:
+    """Classifies texts with onnxruntime. One of them may be used by several threads at once.
+
+    Attributes:
+        problem_type: The task, as the model's configuration names it. None: single-label classification.
+        labels: The labels' names, by id.
+        thresholds: Of a multi-label classifier, the probability from which on each label applies, ``[C]``.
+        sep_token: What stands between two texts. None: it was trained on single ones.
+        threads: That read batches.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+        """Load an exported model.
+
+        Args:
+            folder: It holds `FILES`.
+            threads: That read batches. None: as many as there are processors to use.
+        """
+        from onnxruntime import InferenceSession, SessionOptions
+        from tokenizers import Tokenizer
+
+        folder = Path(folder)
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder} holds no exported model: it has no {name}.")
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        self.problem_type: str | None = config.get("problem_type")
+        self._padding: int = config["pad_token_id"]
+        names = {int(number): name for number, name in config["id2label"].items()}
+        self.labels = [names[number] for number in range(len(names))]
+        given = config.get("thresholds")
+        self.thresholds = np.full(len(names), 0.5) if given is None else np.array(given)
+        self.threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
+        options = SessionOptions()
+        options.intra_op_num_threads = 1  # each thread reads a batch of its own
+        options.inter_op_num_threads = 1
+        self._session = InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.sep_token = SEPARATOR if self._tokenizer.token_to_id(SEPARATOR) is not None else None
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path, revision: str | None = None, threads: int | None = None
+    ) -> "OnnxClassifier":
+        """Load an exported model.
+
+        Args:
+            model: A folder, or the name of a repository on the Hub, with the files at its top or in its folder "onnx".
+            revision: A branch, tag or commit of the repository.
+            threads: See `OnnxClassifier`.
+
+        Raises:
+            FileNotFoundError: There is no exported model.
+        """
+        if not Path(model).is_dir():
+            from huggingface_hub import snapshot_download  # tokenizers needs it too, so it is there
+
+            patterns = [f"{folder}{name}" for folder in ("", "onnx/") for name in FILES]
+            model = snapshot_download(str(model), revision=revision, allow_patterns=patterns)
+        folder = Path(model)
+        return cls(
+            folder / "onnx" if not (folder / MODEL).exists() and (folder / "onnx").is_dir() else folder, threads
+        )
+
+    def __call__(self, texts: Any, top_k: int | str | None = "", batch_size: int = BATCH) -> Any:
+        """Classify as `pipeline("text-classification")` does.
+
+        Args:
+            texts: A text, a pair as ``{"text": …, "text_pair": …}``, or any number of either.
+            top_k: How many labels to give of each text, the most probable first. None: all. Left out: one.
+            batch_size: Texts in one pass through the model, at most.
+
+        Returns:
+            ``{"label": str, "score": float}`` for each text; with `top_k`, a list of these for each. Of one text or
+            pair that isn't in a list, its answer alone; but without `top_k`, a text's answer is in a list still.
+        """
+        alone = isinstance(texts, str | dict)
+        answers: list[Any] = []
+        for logits in self.logits(map(_as_text, [texts] if alone else texts), batch_size):
+            scores = to_scores(logits, self.problem_type)
+            best = np.argsort(-scores, kind="stable")[: 1 if top_k == "" else top_k]
+            ranked = [{"label": self.labels[label], "score": float(scores[label])} for label in best]
+            answers.append(ranked[0] if top_k == "" else ranked)
+        return answers if isinstance(texts, str) and top_k == "" or not alone else answers[0]
+
+    def classify(self, texts: Iterable[Text], batch_size: int = BATCH) -> Iterator[dict[str, Any]]:
+        """Say what `glove-bilstm predict` says of each text, in their order: any number, in flat memory.
+
+        Yields:
+            ``{"label": str, "score": float}``, for regression the value as the score; of a multi-label classifier
+            ``{"labels": [str], "scores": [float]}``, those that reach their threshold, the most probable first.
+        """
+        for logits in self.logits(texts, batch_size):
+            yield to_answer(logits, self.problem_type, self.labels, self.thresholds)
+
+    def logits(self, texts: Iterable[Text], batch_size: int = BATCH) -> Iterator[np.ndarray]:
+        """The logits of each text, float32 ``[C]``, in the order of the texts."""
+        return read_in_batches(texts, self.encode, self.forward, self.threads, batch_size)
+
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
+        """Texts as token ids; of a pair with an empty second text, those of the first."""
+        given = [text[0] if isinstance(text, tuple) and not text[1] else text for text in texts]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(given)]
+
+    def forward(self, encoded: Sequence[list[int]]) -> np.ndarray:
+        """Token ids of texts → logits, float32 ``[B, C]``, in one pass."""
+        longest = max(1, *map(len, encoded)) if encoded else 1
+        ids = np.full((len(encoded), longest), self._padding, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, of_text in enumerate(encoded):
+            ids[row, : len(of_text)] = of_text
+            mask[row, : len(of_text)] = 1
+        return self._session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
+
+
+def read_in_batches(
+    texts: Iterable[Text], encode: Any, forward: Any, threads: int, batch_size: int = BATCH
+) -> Iterator[Any]:
+    """Let threads read texts in batches of about one length, and give the rows that come of it in the texts' order.
+
+    Each thread takes batches of its own. All of them at work on one batch would wait for each other at every word.
+
+    Args:
+        texts: Any number; they are read as they are needed.
+        encode: A list of texts → their token ids.
+        forward: A list of token ids → a row for each.
+        threads: How many.
+        batch_size: Texts in one batch, at most.
+    """
+    remaining = iter(texts)
+    pool = ThreadPoolExecutor(threads)
+
+    def begin() -> list[tuple[list[int], Future[Any]]]:
+        encoded = encode(list(islice(remaining, CHUNK * batch_size)))
+        batches = batches_by_length([len(ids) for ids in encoded], batch_size, threads)
+        return [(rows, pool.submit(forward, [encoded[row] for row in rows])) for rows in batches]
+
+    try:
+        chunks = deque([begin()])
+        while chunks[0]:
+            chunks.append(begin())  # encoded while the texts before are read
+            done: dict[int, Any] = {}
+            for rows, batch in chunks.popleft():
+                done |= zip(rows, batch.result(), strict=True)
+            for place in range(len(done)):
+                yield done[place]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def batches_by_length(lengths: Sequence[int], batch_size: int, threads: int) -> Iterator[list[int]]:
+    """Texts of about the same length, by their places; the longest first, lest one is waited for at the end.
+
+    From a quarter of the size on, a batch ends where the length changes: texts of one length need no padding.
+    """
+    most = min(batch_size, -(-len(lengths) // threads))  # something for everyone, of few texts too
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        full = len(batch) == most or (batch and lengths[batch[0]] * (len(batch) + 1) > MOST_TOKENS)
+        if full or (len(batch) >= batch_size / 4 and lengths[row] != lengths[batch[-1]]):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def to_scores(logits: np.ndarray, problem_type: str | None) -> np.ndarray:
+    """Logits ``[C]`` → probabilities, or of a regressor the value, ``[C]``, as `pipeline` makes them."""
+    if problem_type == REGRESSION:
+        return logits
+    if problem_type == MULTI_LABEL or len(logits) == 1:
+        return np.exp(-np.logaddexp(0, -logits))  # the sigmoid; of -100 too
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def to_answer(
+    logits: np.ndarray, problem_type: str | None, labels: Sequence[str], thresholds: np.ndarray
+) -> dict[str, Any]:
+    """What `OnnxClassifier.classify` says of a text with these logits ``[C]``."""
+    scores = to_scores(logits, problem_type)
+    if problem_type == MULTI_LABEL:
+        applying = np.flatnonzero(scores >= thresholds)
+        applying = applying[np.argsort(-scores[applying], kind="stable")]
+        return {"labels": [labels[label] for label in applying.tolist()], "scores": scores[applying].tolist()}
+    best = int(scores.argmax())
+    return {"label": labels[best], "score": float(scores[best])}
+
+
+def _as_text(text: Any) -> Text:
+    if isinstance(text, dict):
+        return (text["text"], text["text_pair"]) if text.get("text_pair") else text["text"]
+    return text

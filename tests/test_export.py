@@ -1,0 +1,146 @@
+"""`glove-bilstm export`: what it writes, what it measures, and what it refuses."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_tasks import read_jsonl
+
+from glove_bilstm.hub.push import plan_push
+from glove_bilstm.inference import OnnxClassifier
+from glove_bilstm.inference.bulk import predict_logits
+from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.scripts.export import size
+from glove_bilstm.scripts.main import main
+from glove_bilstm.vectors.errors import InputError
+
+FILES = {"config.json", "export.json", "model.onnx", "onnx_classifier.py", "tokenizer.json"}
+
+
+def export(*arguments: object) -> int:
+    return main(["export", *map(str, arguments)])
+
+
+def report(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "export.json").read_text())
+
+
+class TestExport:
+    def test_folder_and_report(
+        self, model: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        output = tmp_path / "new" / "onnx"
+        assert export("--model", model, "--output", output, "--dataset", dataset_folder) == 0
+        assert {file.name for file in output.iterdir()} == FILES
+        written = report(output)
+        texts = [row["text"] for row in read_jsonl(dataset_folder / "validation.jsonl")]
+        assert written["texts"] == len(texts) and written["source"].endswith(", validation") and written["labelled"]
+        assert written["largest_difference"] <= 1e-5 and written["same_answer"] == 1 and written["drop"] == 0
+        torch_model, tokenizer = load_classifier(str(model))
+        expected = [logits.numpy() for logits in predict_logits(torch_model, tokenizer, texts)]
+        np.testing.assert_allclose(list(OnnxClassifier(output).logits(texts)), expected, atol=1e-5)
+        printed = capsys.readouterr().out
+        assert f"{written['in_torch']:.4f}" in printed and f"Saved in {output}: all words" in printed
+        assert [entry.name for entry in output.parent.iterdir()] == ["onnx"]
+
+    def test_without_labels_torch_says_what_is_right(
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ["--model", model, "--output", tmp_path / "onnx", "--quantize", "int8"]
+        assert export(*options, "--max_accuracy_drop", "0") == 1  # hardly a word of the demo is known
+        assert "Labelled texts of the model's own task, --dataset, tell more." in capsys.readouterr().err
+        assert export(*options, "--max_accuracy_drop", "0.1") == 0
+        written = report(tmp_path / "onnx")
+        assert written["in_torch"] == 1 and not written["labelled"] and written["source"] == "the demo, validation"
+        assert written["variant"] == {"vocabulary_size": None, "embedding_dtype": "int8", "quantize": "int8"}
+        assert 0 < written["largest_difference"] < 0.1
+
+    def test_what_loses_too_much_is_not_written(
+        self, model: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ["--model", model, "--output", tmp_path / "onnx", "--dataset", dataset_folder]
+        few = ["--vocabulary_size", 4, "--embedding_dtype", "float16"]
+        assert export(*options, *few) == 1
+        told = capsys.readouterr().err
+        assert "With 4 words, embedding float16, LSTM float32, accuracy falls by" in told and "nothing was" in told
+        assert list(tmp_path.iterdir()) == []
+        assert export(*options, *few, "--max_accuracy_drop", "0.9") == 0
+        written = report(tmp_path / "onnx")
+        assert written["drop"] == pytest.approx(written["in_torch"] - written["exported"]) and written["drop"] > 0.01
+        vocabulary = json.loads((tmp_path / "onnx" / "tokenizer.json").read_text())["model"]["vocab"]
+        assert sorted(vocabulary.values()) == [0, 1, 2, 3]
+        assert json.loads((tmp_path / "onnx" / "config.json").read_text())["vocab_size"] == 4
+
+    def test_an_earlier_export_is_replaced_and_nothing_else(
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        output = tmp_path / "onnx"
+        assert export("--model", model, "--output", output) == 0
+        first = (output / "model.onnx").stat().st_size
+        assert export("--model", model, "--output", output, "--embedding_dtype", "float16") == 0
+        assert (output / "model.onnx").stat().st_size != first
+        assert [entry.name for entry in tmp_path.iterdir()] == ["onnx"]
+        before = {file.name for file in model.iterdir()}
+        assert export("--model", model, "--output", model) == 1
+        assert "is there already, and no earlier export" in capsys.readouterr().err
+        assert {file.name for file in model.iterdir()} == before
+
+    def test_target_size(
+        self, model: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ["--model", model, "--output", tmp_path / "onnx", "--dataset", dataset_folder]
+        assert export(*options, "--target_size", "0.1MB") == 0
+        printed = capsys.readouterr().out
+        assert printed.count("chosen") == 1 and "float16" in printed
+        assert sum(file.stat().st_size for file in (tmp_path / "onnx").iterdir()) <= 100_000
+        assert (tmp_path / "onnx-sizes.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert export(*options, "--target_size", "900B") == 1
+        assert "Nothing fits 900 bytes" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("text", "expected"), [("5MB", 5_000_000), ("1.5 mb", 1_500_000), ("80kB", 80_000), ("9B", 9)]
+    )
+    def test_sizes(self, text: str, expected: int) -> None:
+        assert size(text) == expected
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--target_size", "five"], "is no size such as"),
+            (["--target_size", "5MB", "--quantize", "int8"], "--target_size chooses --quantize"),
+            (["--max_accuracy_drop", "2"], "is no number from 0 to 1"),
+        ],
+    )
+    def test_bad_options(
+        self, arguments: list[str], message: str, model: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            export("--model", model, "--output", "x", *arguments)
+        assert message in capsys.readouterr().err
+
+    def test_vocabulary_size_out_of_range(
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for number in (2, 100_000):
+            assert export("--model", model, "--output", tmp_path / "onnx", "--vocabulary_size", number) == 1
+            assert "is not between 3 and the model's own" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestPush:
+    def test_an_export_goes_along_while_it_is_of_this_model(self, model: Path, tmp_path: Path) -> None:
+        folder = shutil.copytree(model, tmp_path / "model")
+        assert export("--model", folder, "--output", folder / "onnx") == 0
+        plan = plan_push(folder)
+        assert {name for name in plan.files if name.startswith("onnx/")} == {f"onnx/{name}" for name in FILES}
+        assert "onnx/" not in plan.left_out
+        weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        assert report(folder / "onnx")["model_sha256"] == weights
+        written = report(folder / "onnx") | {"model_sha256": "0" * 64}
+        (folder / "onnx" / "export.json").write_text(json.dumps(written))
+        with pytest.raises(InputError, match="was exported from another model"):
+            plan_push(folder)

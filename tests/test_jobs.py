@@ -1,0 +1,345 @@
+"""Files in, files out: bad rows, pipes, shards, and jobs that are cut off."""
+
+import csv
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers import run, write_jsonl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_tasks import read_jsonl
+
+from glove_bilstm.inference.jobs import Job, beside, run_job
+from glove_bilstm.inference.reading import TextFile, count_rows, read_rows
+from glove_bilstm.scripts.main import main
+
+LINES = ['{"text": "good", "n": 1}', "nonsense", '{"text": 5, "n": 2}', '{"n": 3}', "", '"x"', '{"text": "\\ud800"}',
+         '{"text": "b\\u00e4d \\ud83d\\ude00", "n": 4}']  # fmt: skip
+WRONG = {2: "isn't JSON", 3: "'text' holds 5, which is no text", 4: "has no column 'text'; it has: n",
+         6: "isn't an object with columns", 7: "isn't all UTF-8"}  # fmt: skip
+
+
+def predict(model: Path, *arguments: object) -> int:
+    return main(["predict", "--model", str(model), *map(str, arguments)])
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "glove_bilstm.scripts.main", "predict", *map(str, arguments)]
+
+
+class Fake:
+    """Answers with the text itself, and remembers what it was asked; it fails after so many texts."""
+
+    def __init__(self, until: int | None = None) -> None:
+        self.asked: list[Any] = []
+        self.until = until
+
+    def __call__(self, texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        remaining = iter(texts)
+        while batch := list(islice(remaining, 3)):
+            for text in batch:
+                if len(self.asked) == self.until:
+                    raise KeyboardInterrupt
+                self.asked.append(text)
+                yield {"label": f"<{text}>", "score": 0.5}
+
+
+def job(source: Path, target: Path, on_error: Any = "skip", identity: Any = "one") -> Job:
+    return Job(TextFile.at(source), TextFile.at(target), ["text"], None, on_error, {"model": identity})
+
+
+def quietly(rows: Iterable[Any], **_: Any) -> Iterable[Any]:
+    return rows
+
+
+class TestCutOff:
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(st.sampled_from([*LINES, '{"text": "fine"}']), min_size=1), st.lists(st.integers(0, 9), max_size=4)
+    )
+    def test_however_often_it_comes_out_the_same(
+        self, tmp_path_factory: pytest.TempPathFactory, lines: list[str], cuts: list[int]
+    ) -> None:
+        if not any('"text": "good"' in line or '"text": "fine"' in line for line in lines) and "" in lines:
+            lines = [*lines, LINES[0]]  # not blank throughout, and with the column
+        lines = [LINES[0], *lines]
+        folder = tmp_path_factory.mktemp("job")
+        source = folder / "in.jsonl"
+        source.write_text("\n".join(lines), encoding="utf-8")
+        run_job(job(source, folder / "whole.jsonl"), Fake(), quietly)
+        asked = []
+        for cut in [*cuts, None]:
+            fake = Fake(cut)
+            try:
+                run_job(job(source, folder / "cut.jsonl"), fake, quietly)
+            except KeyboardInterrupt:
+                assert not (folder / "cut.jsonl").exists()
+            else:
+                break
+            finally:
+                asked += fake.asked
+        assert (folder / "cut.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
+        rows = read_jsonl(folder / "whole.jsonl")
+        assert asked == [row["text"] for row in rows if row["error"] is None]  # no text twice
+        assert len(rows) == sum(1 for line in lines if line)
+        assert not list(folder.glob(".*"))
+
+    def test_half_a_line_is_dropped_and_another_job_begins_anew(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(source, tmp_path / "out.jsonl"), Fake(4), quietly)
+        kept = beside(tmp_path / "out.jsonl")
+        with kept.open("a") as file:
+            file.write('{"prediction": "<4>", "sco')
+        fake = Fake(2)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(source, tmp_path / "out.jsonl"), fake, quietly)
+        assert fake.asked == ["4", "5"]
+        fake = Fake(1)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(source, tmp_path / "out.jsonl", identity="another"), fake, quietly)
+        assert fake.asked == ["0"] and "is of another input, model or command; beginning anew" in caplog.text
+        write_jsonl(source, [{"text": str(number)} for number in range(9)])
+        fake = Fake()
+        run_job(job(source, tmp_path / "out.csv", identity="another"), fake, quietly)
+        assert len(fake.asked) == 9 and not kept.exists()
+
+    def test_a_killed_process(self, model: Path, tmp_path: Path) -> None:
+        rows = [{"text": f"a {'really ' * (number % 40)}good film {number}"} for number in range(30_000)]
+        source = write_jsonl(tmp_path / "in.jsonl", rows)
+        options = ["--model", model, "--input", source, "--output", tmp_path / "out.jsonl"]
+        kept = beside(tmp_path / "out.jsonl")
+        process = subprocess.Popen(command(*options), stderr=subprocess.PIPE, text=True)
+        while not (kept.exists() and kept.stat().st_size > 100_000):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (tmp_path / "out.jsonl").exists()
+        done = run(*command(*options))
+        assert done.returncode == 0 and "rows were done before; going on from there." in done.stderr
+        again = run(*command(*options[:-1], tmp_path / "again.jsonl"))
+        assert again.returncode == 0, again.stderr
+        assert read_jsonl(tmp_path / "out.jsonl") == read_jsonl(tmp_path / "again.jsonl")
+        assert {file.name for file in tmp_path.glob("*.jsonl")} == {"in.jsonl", "out.jsonl", "again.jsonl"}
+        assert not kept.exists()
+
+    def test_a_full_disk(self, model: Path, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}] * 2_000)
+
+        def no_file_above_50_kb() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+        options = ["--model", model, "--input", source, "--output", tmp_path / "out.jsonl"]
+        done = run(*command(*options), preexec_fn=no_file_above_50_kb)
+        assert done.returncode == 1 and "File too large" in done.stderr and "Traceback" not in done.stderr
+        assert not (tmp_path / "out.jsonl").exists()
+        assert run(*command(*options)).returncode == 0
+        assert len(read_jsonl(tmp_path / "out.jsonl")) == 2_000
+        assert sorted(os.listdir(tmp_path)) == ["in.jsonl", "out.jsonl"]
+
+
+class TestBadRows:
+    @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+    def test_they_pass_through_with_the_reason(
+        self, ending: str, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "in.jsonl").write_text("\n".join(LINES[1:] + LINES[:1]))
+        target = tmp_path / f"out.{ending}"
+        assert predict(model, "--input", tmp_path / "in.jsonl", "--output", target, "--on_error", "skip") == 0
+        if ending == "jsonl":
+            rows = read_jsonl(target)
+        elif ending == "csv":
+            rows = list(csv.DictReader(target.read_text().splitlines()))
+        else:
+            rows = pq.read_table(target).to_pylist()
+        errors = [row["error"] for row in rows]
+        assert len(rows) == 7 and not errors[-1] and not errors[-2]
+        for error, number in zip(errors, [1, 2, 3, 5, 6], strict=False):
+            assert f"in.jsonl, line {number}" in error and WRONG[number + 1] in error and error in caplog.text
+        assert [bool(row["prediction"]) for row in rows] == [False] * 5 + [True] * 2
+        assert [str(row["n"] or "") for row in rows] == ["", "2", "3", "", "", "4", "1"]
+        assert list(rows[0]) == ["text", "n", "prediction", "score", "error"]
+        assert "5 rows could not be read; their column 'error' says why." in caplog.text
+
+    def test_csv(self, model: Path, tmp_path: Path) -> None:
+        lines = [b"n,text", b"1,good", b"2", b'3,"ba"d', b"4,b\xff", b"5,x,y", b"", b"6,bad", b'7,"to the end']
+        (tmp_path / "in.csv").write_bytes(b"\n".join(lines))
+        options = ["--input", tmp_path / "in.csv", "--output", tmp_path / "out.txt"]
+        assert predict(model, *options, "--on_error", "skip") == 0
+        assert (tmp_path / "out.txt").read_text() == "pos\n\n\n\n\nneg\n\n"
+        errors = [
+            row.error for row in read_rows(TextFile.at(tmp_path / "in.csv"), ["text"], ()) if hasattr(row, "error")
+        ]
+        assert [error.partition("in.csv, ")[2] for error in errors] == [
+            "line 3 has 1 fields, and the header 2.",
+            "line 4 can't be read as csv: ',' expected after '\"'.",
+            "line 5 isn't all UTF-8.",
+            "line 6 has 3 fields, and the header 2.",
+            "line 9 can't be read as csv: unexpected end of data.",
+        ]
+
+    def test_parquet_and_txt(self, model: Path, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"text": ["good", None, "bad"]}), tmp_path / "in.parquet")
+        options = ["--output", tmp_path / "out.jsonl", "--on_error", "skip"]
+        assert predict(model, "--input", tmp_path / "in.parquet", *options) == 0
+        assert "row 2: 'text' holds None" in read_jsonl(tmp_path / "out.jsonl")[1]["error"]
+        (tmp_path / "in.txt").write_bytes(b"good\nb\xe4d\n\nbad\r\n")
+        assert predict(model, "--input", tmp_path / "in.txt", *options) == 0
+        rows = read_jsonl(tmp_path / "out.jsonl")
+        assert [row["text"] for row in rows] == ["good", "b\ufffdd", "", "bad"]
+        assert "line 2 isn't all UTF-8" in rows[1]["error"]
+
+    def test_stopped_at_one_and_gone_on_past_it(
+        self, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "in.jsonl").write_text('{"text": "good"}\n{"text": "bad"}\nnonsense\n{"text": "fine"}\n')
+        options = ["--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
+        for _ in range(2):
+            assert predict(model, *options) == 1
+            assert "line 3 isn't JSON" in (told := capsys.readouterr().err) and "with --on_error skip." in told
+            assert "2 answers are kept; the same command goes on from there." in caplog.text
+        assert predict(model, *options, "--on_error", "skip") == 0
+        assert "2 rows were done before" in caplog.text
+        assert [row["prediction"] for row in read_jsonl(tmp_path / "out.jsonl")] == ["pos", "neg", None, "pos"]
+
+    def test_a_column_error_is_there_already(
+        self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good", "error": 1}])
+        options = ["--input", source, "--output", tmp_path / "out.jsonl"]
+        assert predict(model, *options, "--on_error", "skip") == 1
+        assert "has a column 'error', which the output adds" in capsys.readouterr().err
+        assert predict(model, *options) == 0
+
+
+class TestPipes:
+    @pytest.mark.parametrize(
+        ("options", "given", "expected"),
+        [
+            ([], "good\nbad\n", "pos\nneg\n"),
+            (["--format", "txt"], "good", "pos\n"),
+            (["--format", "csv"], "n,text\n1,good\n", "n,text,prediction,score\r\n1,good,pos,"),
+            (["--format", "jsonl"], '{"text": "bad"}\n', '{"text": "bad", "prediction": "neg", "score": '),
+        ],
+    )
+    def test_in_and_out(self, options: list[str], given: str, expected: str, model: Path) -> None:
+        arguments = command("--model", model, "--input", "-", "--output", "-", *options)
+        done = subprocess.run(arguments, input=given.encode(), capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode().startswith(expected)
+
+    def test_from_a_pipe_to_a_file_and_back(
+        self, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = command("--model", model, "--input", "-", "--output", tmp_path / "out.jsonl")
+        assert subprocess.run(arguments, input=b'{"text": "good"}\n').returncode == 0
+        [row] = read_jsonl(tmp_path / "out.jsonl")
+        assert row["prediction"] == "pos"
+        write_jsonl(tmp_path / "in.jsonl", [{"text": "bad"}])
+        capfd.readouterr()
+        assert predict(model, "--input", tmp_path / "in.jsonl", "--output", "-") == 0
+        assert json.loads(capfd.readouterr().out)["prediction"] == "neg"
+        assert predict(model, "--input", tmp_path / "out.parquet", "--output", "-") == 1
+        assert "A pipe can't hold parquet; name another with --format" in capfd.readouterr().err
+
+    def test_a_reader_that_has_enough(self, model: Path, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}] * 9_000)
+        process = subprocess.Popen(
+            command("--model", model, "--input", source, "--output", "-"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        told = process.stderr.read().decode()
+        process.stderr.close()
+        assert process.wait() != 0 and "Traceback" not in told and "Exception ignored" not in told
+
+
+class TestShards:
+    def test_each_process_has_its_rows(
+        self, model: Path, tmp_path: Path, make_rows: Callable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", make_rows(100, seed=5))
+        options = ["--input", source, "--output", tmp_path / "out.jsonl"]
+        assert predict(model, *options) == 0
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        for rank in range(3):
+            monkeypatch.setenv("RANK", str(rank))
+            assert predict(model, *options) == 0
+        parts = [read_jsonl(tmp_path / f"out-{rank:05}-of-00003.jsonl") for rank in range(3)]
+        assert [len(part) for part in parts] == [33, 33, 34]
+        for ours, alone in zip(
+            [row for part in parts for row in part], read_jsonl(tmp_path / "out.jsonl"), strict=True
+        ):
+            assert ours.pop("score") == pytest.approx(alone.pop("score"), abs=1e-6) and ours == alone
+
+    def test_torchrun(self, model: Path, tmp_path: Path, make_rows: Callable) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", make_rows(31, seed=6))
+        script = Path(__file__).parents[1] / "scripts" / "predict.py"
+        options = ["--model", model, "--input", source, "--output", tmp_path / "out.jsonl"]
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        done = run(*launcher, script, *options)
+        assert done.returncode == 0, done.stderr
+        assert [len(read_jsonl(tmp_path / f"out-0000{rank}-of-00002.jsonl")) for rank in range(2)] == [15, 16]
+
+    def test_what_cannot_be_shared(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        assert predict(model, "--input", "-", "--output", tmp_path / "out.txt") == 1
+        assert "a pipe is for one" in capsys.readouterr().err
+        (tmp_path / "in.txt").write_text("a\nb")
+        assert predict(model, "--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt") == 1
+        assert "in.txt holds 2 rows, fewer than there are processes (3)" in capsys.readouterr().err
+
+
+class TestBackends:
+    def test_onnx_says_the_same(self, model: Path, dataset_folder: Path, tmp_path: Path) -> None:
+        assert main(["export", "--model", str(model), "--output", str(tmp_path / "onnx")]) == 0
+        source = dataset_folder / "test.jsonl"
+        for name, options in (("torch", [model]), ("onnx", [tmp_path / "onnx"]), ("two", [tmp_path / "onnx", 2])):
+            more = ["--num_workers", options[1]] if options[1:] else []
+            assert predict(options[0], "--input", source, "--output", tmp_path / f"{name}.jsonl", *more) == 0
+        expected, *others = (read_jsonl(tmp_path / f"{name}.jsonl") for name in ("torch", "onnx", "two"))
+        for rows in others:
+            for ours, theirs in zip(rows, expected, strict=True):
+                assert ours.pop("score") == pytest.approx(theirs["score"], abs=1e-6)
+                assert ours == {name: value for name, value in theirs.items() if name != "score"}
+
+    def test_what_does_not_fit(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert predict(model, "good", "--backend", "onnx") == 1
+        assert "holds no exported model: it has no model.onnx" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            predict(model, "good", "--backend", "onnx", "--dtype", "bfloat16")
+        assert "--dtype is torch's" in capsys.readouterr().err
+
+
+def test_rows_are_counted_as_they_are_read(tmp_path: Path) -> None:
+    contents = {
+        "jsonl": b'{"text": "a"}\n\n{"text": "b"}\nnonsense\n',
+        "csv": b'text\n"two\nlines"\n\nb\nc,d\n',
+        "txt": b"a\n\nb",
+    }
+    for ending, content in contents.items():
+        file = tmp_path / f"in.{ending}"
+        file.write_bytes(content)
+        assert count_rows(TextFile.at(file)) == 3 == sum(1 for _ in read_rows(TextFile.at(file), ["text"], ()))
+    pq.write_table(pa.table({"text": ["a", None, "b"]}), tmp_path / "in.parquet")
+    assert count_rows(TextFile.at(tmp_path / "in.parquet")) == 3

@@ -1,0 +1,156 @@
+"""The ONNX graph computes what torch does; the classifier around it says what `pipeline` says, without torch."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from helpers import run
+from tiny_model import BATCH, POOLINGS, VOCABULARY, make_batch, make_model
+from transformers import pipeline
+
+from glove_bilstm import GloveBiLSTMForSequenceClassification, build_tokenizer
+from glove_bilstm.inference import OnnxClassifier
+from glove_bilstm.inference.export import Variant, write_variant
+from glove_bilstm.inference.onnx_classifier import to_scores
+from glove_bilstm.inference.onnx_graph import build_graph
+
+WORDS = [f"w{number}" for number in range(VOCABULARY - 2)]
+TEXTS = ["w1 w2 w3", "", "w5", "nothing known here", "w7 " * 41, "w9 w9 w8 w1", "  ", "w96 w1"]
+
+
+def exported(model: GloveBiLSTMForSequenceClassification, folder: Path, **changes: Any) -> OnnxClassifier:
+    folder.mkdir(exist_ok=True)
+    write_variant(model, build_tokenizer(WORDS), Variant(**changes), folder)
+    return OnnxClassifier(folder)
+
+
+def run_graph(
+    model: GloveBiLSTMForSequenceClassification, ids: torch.Tensor, mask: torch.Tensor, **options: Any
+) -> np.ndarray:
+    session = onnxruntime.InferenceSession(build_graph(model, **options).SerializeToString())
+    return session.run(["logits"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
+
+
+class TestGraph:
+    @pytest.mark.parametrize("pooling", POOLINGS)
+    @pytest.mark.parametrize("bidirectional", [True, False])
+    @pytest.mark.parametrize("layers", [1, 3])
+    def test_it_computes_what_torch_does(self, pooling: str, bidirectional: bool, layers: int) -> None:
+        model = make_model(pooling=pooling, bidirectional=bidirectional, num_hidden_layers=layers)
+        for right in (True, False):
+            ids, mask = make_batch(seed=layers, right=right)
+            mask[3] = 0  # a text without words
+            mask[5] = torch.tensor([1, 0, 0, 1, 1, 0, 1])  # padding anywhere
+            with torch.inference_mode():
+                expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
+            np.testing.assert_allclose(run_graph(model, ids, mask), expected, atol=1e-6)
+        found = run_graph(model, ids[:, :1], mask[:, :1])  # other sizes, the same graph
+        assert found.shape == (BATCH, 3)
+
+    @pytest.mark.parametrize("dtype", ["float16", "int8"])
+    def test_embeddings_are_rounded_to_their_own_step(self, dtype: Any) -> None:
+        model = make_model(pooling="mean_max")
+        ids, mask = make_batch()
+        weight = model.get_input_embeddings().weight.data  # [V, D]
+        if dtype == "float16":
+            rounded = weight.half().float()
+        else:
+            step = weight.abs().amax(dim=1, keepdim=True) / 127
+            rounded = torch.where(step > 0, (weight / step).round() * step, 0.0)
+        found = run_graph(model, ids, mask, embedding_dtype=dtype)
+        model.get_input_embeddings().weight.data = rounded
+        with torch.inference_mode():
+            np.testing.assert_allclose(found, model(input_ids=ids, attention_mask=mask).logits, atol=1e-5)
+
+    def test_a_regressor_answers_in_its_own_unit(self) -> None:
+        model = make_model(num_labels=1, problem_type="regression", target_mean=250.0, target_std=30.0)
+        ids, mask = make_batch()
+        with torch.inference_mode():
+            expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
+        assert abs(expected - 250).max() > 1
+        np.testing.assert_allclose(run_graph(model, ids, mask), expected, rtol=1e-6)
+
+
+class TestClassifier:
+    @pytest.mark.parametrize(
+        ("problem_type", "labels"),
+        [(None, 3), ("single_label_classification", 3), ("multi_label_classification", 5), ("regression", 1)],
+    )
+    def test_it_says_what_the_pipeline_says(self, problem_type: str | None, labels: int, tmp_path: Path) -> None:
+        names = {number: f"label {number}" for number in range(labels)}
+        model = make_model(problem_type=problem_type, num_labels=labels, id2label=names)
+        ours = exported(model, tmp_path / "model")
+        theirs = pipeline("text-classification", model=model, tokenizer=build_tokenizer(WORDS))
+        pair = {"text": "w1 w2", "text_pair": "w3"}
+        for given in (TEXTS, TEXTS[0], [pair, {"text": "w4"}], pair):
+            for options in ({}, {"top_k": None}, {"top_k": 1}, {"top_k": 2}):
+                same(ours(given, **options), theirs(given, **options))
+        assert ours([]) == [] and ours(iter(TEXTS)) == ours(TEXTS)
+
+    def test_a_text_counts_alone_and_in_any_company(self, tmp_path: Path) -> None:
+        model = make_model(pooling="attention")
+        classify = exported(model, tmp_path / "model")
+        texts = [f"w{number % 97} " * (number % 31) for number in range(501)]
+        together = np.stack(list(classify.logits(texts, batch_size=13)))
+        alone = np.stack([next(classify.logits([text])) for text in texts])
+        np.testing.assert_allclose(together, alone, atol=1e-6)
+
+    def test_several_threads_may_use_one(self, tmp_path: Path) -> None:
+        classify = exported(make_model(), tmp_path / "model")
+        lists = [[f"w{(number * seed) % 97} w{seed}" for number in range(99)] for seed in range(1, 9)]
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(classify, lists)) == [classify(one) for one in lists]
+
+    def test_ten_thousand_words(self, tmp_path: Path) -> None:
+        [answer] = exported(make_model(), tmp_path / "model")(["w1 w2 " * 5000])
+        assert 0 < answer["score"] <= 1
+
+    def test_what_is_no_export(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"holds no exported model: it has no model\.onnx"):
+            OnnxClassifier.from_pretrained(tmp_path)
+
+    def test_scores_of_large_logits(self) -> None:
+        with np.errstate(all="raise", under="ignore"):
+            np.testing.assert_allclose(to_scores(np.array([900.0, -900.0]), "single_label_classification"), [1, 0])
+            found = to_scores(np.array([90.0, -90.0], dtype=np.float32), "multi_label_classification")
+        np.testing.assert_allclose(found, [1, 0], atol=1e-30)
+
+
+def same(ours: Any, theirs: Any) -> None:
+    """The same lists of the same labels, and scores to float32's last digits."""
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert ours["label"] == theirs["label"] and ours["score"] == pytest.approx(theirs["score"], abs=1e-6)
+    else:
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            same(one, other)
+
+
+HEAVY = "torch", "transformers", "sklearn", "scipy", "pyarrow", "matplotlib", "datasets"
+
+
+@pytest.mark.parametrize(
+    "how", ["from glove_bilstm.inference import OnnxClassifier", "from onnx_classifier import OnnxClassifier"]
+)
+def test_neither_torch_nor_transformers_is_loaded(how: str, tmp_path: Path) -> None:
+    from glove_bilstm.inference.export import RUNTIME
+
+    model = make_model()
+    expected = exported(model, tmp_path / "model")(TEXTS)
+    assert (tmp_path / "model" / RUNTIME).is_file()
+    code = f"""
+import sys
+sys.path.insert(0, sys.argv[1])
+{how}
+print(OnnxClassifier.from_pretrained(sys.argv[1])({TEXTS!r}))
+assert not [name for name in {HEAVY!r} if name in sys.modules]
+"""
+    done = run(sys.executable, "-W", "error", "-c", code, tmp_path / "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == repr(expected)
