@@ -62,12 +62,12 @@ def read_demo(split: str, number: int | None = None) -> tuple[list[str], list[in
 class PlainBiLSTM(nn.Module):
     """The plain torch module: embedding, dropout, packed BiLSTM, last states, dropout, linear."""
 
-    def __init__(self, vocabulary: int, hidden_size: int = 256, frozen: bool = True) -> None:
+    def __init__(self, vocabulary: int, hidden_size: int = 256, frozen: bool = True, dim: int = DIM) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, DIM, padding_idx=0)
+        self.embedding = nn.Embedding(vocabulary, dim, padding_idx=0)
         self.embedding.weight.requires_grad_(not frozen)
         self.dropout = nn.Dropout(0.5)
-        self.lstm = nn.LSTM(DIM, hidden_size, 2, batch_first=True, bidirectional=True, dropout=0.5)
+        self.lstm = nn.LSTM(dim, hidden_size, 2, batch_first=True, bidirectional=True, dropout=0.5)
         self.linear = nn.Linear(2 * hidden_size, 2)
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -129,7 +129,7 @@ class Contestants:
         """As `glove-bilstm predict` does."""
 
         def all_texts() -> None:
-            for _ in predict_logits(model, self.tokenizer, self.texts, BATCH):
+            for _ in predict_logits(model, self.tokenizer, self.texts):
                 pass
 
         return all_texts

@@ -204,7 +204,7 @@ def write_variant(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, va
     config = json.loads(model.config.to_json_string())
     for name in ("auto_map", "_name_or_path"):  # files that aren't here, and where the model was
         config.pop(name, None)
-    config["vocab_size"] = variant.vocabulary_size or model.config.vocab_size
+    config |= {"vocab_size": variant.vocabulary_size or model.config.vocab_size, "quantize": variant.quantize}
     (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.copy(onnx_classifier.__file__, folder / RUNTIME)
 

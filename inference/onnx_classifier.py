@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,6 @@ class OnnxClassifier:
             folder: It holds `FILES`.
             threads: That read batches. None: as many as there are processors to use.
         """
-        from onnxruntime import InferenceSession, SessionOptions
         from tokenizers import Tokenizer
 
         folder = Path(folder)
@@ -65,14 +65,26 @@ class OnnxClassifier:
         given = config.get("thresholds")
         self.thresholds = np.full(len(names), 0.5) if given is None else np.array(given)
         self.threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
-        options = SessionOptions()
-        options.intra_op_num_threads = 1  # each thread reads a batch of its own
-        options.inter_op_num_threads = 1
-        self._session = InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
+        self._model = str(folder / MODEL)
+        self._session = self._begin(1)  # each thread reads a batch of its own
+        self._quantized = config.get("quantize") is not None
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self.sep_token = SEPARATOR if self._tokenizer.token_to_id(SEPARATOR) is not None else None
+
+    def _begin(self, threads: int) -> Any:
+        """A session that lets so many threads work on one batch."""
+        from onnxruntime import InferenceSession, SessionOptions
+
+        options = SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        return InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+
+    @cached_property
+    def _session_for_one(self) -> Any:
+        """The session for a text that comes alone. Two threads are a third faster with it, but not in int8."""
+        return self._session if self._quantized or self.threads == 1 else self._begin(2)
 
     @classmethod
     def from_pretrained(
@@ -146,7 +158,8 @@ class OnnxClassifier:
         for row, of_text in enumerate(encoded):
             ids[row, : len(of_text)] = of_text
             mask[row, : len(of_text)] = 1
-        return self._session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
+        session = self._session_for_one if len(encoded) == 1 else self._session
+        return session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
 
 
 def read_in_batches(

@@ -107,10 +107,12 @@ def measure_variants(
 
 
 def best_within(points: list[Point], target: int) -> Point:
-    """The most accurate of those that fit; of several, the smallest."""
-    return max(
-        (point for point in points if point.bytes <= target), key=lambda one: (one.measured.exported, -one.bytes)
-    )
+    """The most accurate of those that fit; of several, the one that agrees with torch most often, then the smallest."""
+
+    def merit(point: Point) -> tuple[float, float, int]:
+        return point.measured.exported, point.measured.same_answer or 0.0, -point.bytes
+
+    return max((point for point in points if point.bytes <= target), key=merit)
 
 
 def draw_curve(points: list[Point], chosen: Point, target: int, file: Path) -> None:

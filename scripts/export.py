@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 
-from glove_bilstm.scripts.shared import command, make_parser, positive, user_path
+from glove_bilstm.scripts.shared import command, make_parser, need, positive, user_path
 
 SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kM]?)B", re.IGNORECASE)
 
@@ -84,6 +84,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def run(argv: list[str]) -> None:
     """Export, and print what it costs."""
     options = parse(argv)
+    need("onnx", "onnxruntime")
 
     import hashlib
     from pathlib import Path

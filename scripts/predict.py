@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glove_bilstm.scripts.shared import add_dtype, command, make_parser, positive, user_path
+from glove_bilstm.scripts.shared import add_dtype, command, make_parser, need, positive, user_path
 
 if TYPE_CHECKING:
     from glove_bilstm.inference.jobs import Classify
@@ -139,6 +139,7 @@ def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify
     from glove_bilstm.inference.pairs import check_pairs
 
     if options.backend == "onnx":
+        need("onnxruntime")
         from glove_bilstm.inference.onnx_classifier import OnnxClassifier
 
         threads = options.num_workers or int(os.environ.get("OMP_NUM_THREADS", "0")) or None

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -77,6 +78,18 @@ def command(run: Callable[[list[str]], None]) -> Command:
         return 0
 
     return main
+
+
+def need(*modules: str) -> None:
+    """See that optional packages are there.
+
+    Raises:
+        InputError: One isn't.
+    """
+    from glove_bilstm.vectors.errors import InputError
+
+    if missing := [name for name in modules if find_spec(name) is None]:
+        raise InputError(f"This needs {' and '.join(missing)}: pip install 'glove-bilstm[onnx]'.")
 
 
 def user_path(text: str) -> Path:

@@ -122,6 +122,14 @@ class TestExport:
             export("--model", model, "--output", "x", *arguments)
         assert message in capsys.readouterr().err
 
+    def test_without_onnx(
+        self, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("glove_bilstm.scripts.shared.find_spec", lambda name: None)
+        assert export("--model", model, "--output", "x") == 1
+        assert main(["predict", "--model", str(model), "--backend", "onnx", "good"]) == 1
+        assert capsys.readouterr().err.count("onnxruntime: pip install 'glove-bilstm[onnx]'") == 2
+
     def test_vocabulary_size_out_of_range(
         self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

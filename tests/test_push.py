@@ -16,6 +16,7 @@ from huggingface_hub import constants
 from loopback_hub import READER, WRITER, Hub, Repository, serve_hub
 
 from glove_bilstm.hub.push import Destination, plan_push
+from glove_bilstm.inference import OnnxClassifier
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
 
@@ -57,6 +58,12 @@ def pushed(hub: Hub, folder: Path, revision: str = "main") -> bool:
 
 
 class TestPush:
+    def test_an_export_is_pushed_and_pulled(self, hub: Hub, folder: Path) -> None:
+        assert main(["export", "--model", str(folder), "--output", str(folder / "onnx")]) == 0
+        assert main(["push", "--model", str(folder), "--repo_id", REPO]) == 0
+        texts = ["a superb film", "", "dull"]
+        assert OnnxClassifier.from_pretrained(REPO)(texts) == OnnxClassifier(folder / "onnx")(texts)
+
     def test_one_commit_with_all_files(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
         assert main(["push", "--model", str(folder), "--repo_id", REPO, "--commit_message", "First"]) == 0
         head = hub.repositories[REPO].heads["main"]
