@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
 from glove_bilstm.inference.onnx_classifier import Text
 from glove_bilstm.inference.reading import BadRow, Row, TextFile, count_rows, read_rows
-from glove_bilstm.inference.writing import ERROR, as_columns, predicted_columns, row_writer, same_columns
+from glove_bilstm.inference.writing import ERROR, as_columns, check_target, predicted_columns, row_writer, same_columns
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -88,25 +89,28 @@ def run_job(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]
     Args:
         job: The job.
         classify: The model.
-        progress: Shows how far it is, as tqdm does: takes the rows, `initial`, how many were done before, and `total`.
+        progress: Shows how far it is: takes the rows, and `initial`, `total` and `desc` as tqdm does.
 
     Raises:
         InputError: Something of the job is wrong. What was answered before is kept.
     """
-    with row_writer(job.target, job.added, job.source) as write:
-        if job.source.path is None or job.target.path is None:
-            rows, for_answers = tee(progress(job.read(), initial=0, total=None))
+    check_target(job.target)
+    if job.source.path is None or job.target.path is None:
+        rows, for_answers = tee(progress(job.read(), initial=0, total=None))
+        with row_writer(job.target, job.added, job.source) as write:
             write(_complete(job, rows, _answer(job, for_answers, classify)))
-            return
-        with Journal(beside(job.target.path), job) as journal:
-            if journal.count:
-                logger.info("%s rows were done before; going on from there.", f"{journal.count:,}")
-            total = count_rows(job.source) if job.rows is None else job.rows[1] - job.rows[0]
-            remaining = islice(_checked(job), journal.count, None)
-            for answer in _answer(job, progress(remaining, initial=journal.count, total=total), classify):
-                journal.add(answer)
-            write(_complete(job, job.read(), journal.answers()))
-            journal.finished = True
+        return
+    total = count_rows(job.source) if job.rows is None else job.rows[1] - job.rows[0]
+    with Journal(beside(job.target.path), job) as journal:
+        if journal.count:
+            logger.info("%s rows were done before; going on from there.", f"{journal.count:,}")
+        remaining = progress(islice(_checked(job), journal.count, None), initial=journal.count, total=total)
+        for answer in _answer(job, remaining, classify):
+            journal.add(answer)
+        rows_again = progress(job.read(), initial=0, total=total, desc="writing")
+        with row_writer(job.target, job.added, job.source) as write:
+            write(_complete(job, rows_again, journal.answers()))
+        journal.finished = True
 
 
 def _checked(job: Job) -> Iterator[Row | BadRow]:
@@ -198,14 +202,16 @@ class Journal(AbstractContextManager["Journal"]):
             job: Its first line says what the answers depend on.
         """
         self.path, self.finished, self.count = path, False, 0
-        stat = job.source.path.stat() if job.source.path and job.source.path.is_file() else None
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise InputError(f"Another process is at work on {job.target.path}. Let it end, or end it.") from None
+        source = job.source.path
+        stat = source.stat() if source is not None and source.is_file() else None
         state = {
             **job.identity,
-            "input": [
-                str(job.source.path and job.source.path.absolute()),
-                stat and stat.st_size,
-                stat and stat.st_mtime,
-            ],
+            "input": [str(source and source.absolute()), *([stat.st_size, stat.st_mtime] if stat else [])],
             "columns": job.text_columns,
             "rows": job.rows,
         }
@@ -234,6 +240,8 @@ class Journal(AbstractContextManager["Journal"]):
         try:
             self._file.close()
         finally:
+            self._lock.release()
+            Path(self._lock.lock_file).unlink(missing_ok=True)
             if self.finished or not self.count:
                 self.path.unlink(missing_ok=True)
             elif kind is not None:

@@ -107,7 +107,7 @@ def measure_variants(
 
 
 def best_within(points: list[Point], target: int) -> Point:
-    """The most accurate of those that fit; of several, the one that agrees with torch most often, then the smallest."""
+    """The most accurate of those that fit; of several, that which agrees with torch most, then the smallest."""
 
     def merit(point: Point) -> tuple[float, float, int]:
         return point.measured.exported, point.measured.same_answer or 0.0, -point.bytes

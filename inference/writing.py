@@ -41,6 +41,18 @@ def as_columns(answer: dict[str, Any], problem_type: str | None) -> Row:
     return {"prediction": answer["label"], "score": answer["score"]}
 
 
+def check_target(target: TextFile) -> None:
+    """See that a file can be written, before there is anything to write.
+
+    Raises:
+        InputError: It is a folder, or lies in none.
+    """
+    if target.path is not None and target.path.is_dir():
+        raise InputError(f"{target.path} is a folder; name a file to write.")
+    if target.path is not None and not target.path.absolute().parent.is_dir():
+        raise InputError(f"There is no folder {target.path.parent} to write {target.path.name} into.")
+
+
 @contextmanager
 def row_writer(target: TextFile, added: dict[str, pa.DataType], like: TextFile) -> Iterator[Write]:
     """Write rows. A file is written beside first: it appears, or is replaced, only when everything is written.
@@ -55,15 +67,13 @@ def row_writer(target: TextFile, added: dict[str, pa.DataType], like: TextFile) 
         A function that takes all the rows.
 
     Raises:
-        InputError: There is no such folder, or a table would have rows of several shapes.
+        InputError: A table would have rows of several shapes.
     """
     if target.path is None:
         with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as pipe:
             yield lambda rows: TEXT_WRITERS[target.format](pipe, rows)
         return
     path = target.path
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"There is no folder {path.parent} to write {path.name} into.")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
     os.close(handle)
     beside = Path(name)

@@ -39,3 +39,14 @@ def test_speed(tmp_path: Path) -> None:
     assert table.partition("\n![")[0] in done.stdout and table.count("\n## ") == 10
     assert "| glove-bilstm, tuned, bfloat16 |" in table and "nan" not in table
     assert (tmp_path / "speed.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.slow
+def test_deploy(tmp_path: Path) -> None:
+    done = run(
+        sys.executable, BENCHMARKS / "deploy.py", "--share", "0.01", "--repeats", "1", "--data", tmp_path / "none",
+        "--output", tmp_path / "deploy.md",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "deploy.md").read_text()
+    assert text in done.stdout and "| int8, 10,000 words |" in text and "nan" not in text

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 from helpers import run, write_jsonl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from tiny_tasks import read_jsonl
 from glove_bilstm.inference.jobs import Job, beside, run_job
 from glove_bilstm.inference.reading import TextFile, count_rows, read_rows
 from glove_bilstm.scripts.main import main
+from glove_bilstm.vectors.errors import InputError
 
 LINES = ['{"text": "good", "n": 1}', "nonsense", '{"text": 5, "n": 2}', '{"n": 3}', "", '"x"', '{"text": "\\ud800"}',
          '{"text": "b\\u00e4d \\ud83d\\ude00", "n": 4}']  # fmt: skip
@@ -117,6 +119,14 @@ class TestCutOff:
         fake = Fake()
         run_job(job(source, tmp_path / "out.csv", identity="another"), fake, quietly)
         assert len(fake.asked) == 9 and not kept.exists()
+
+    def test_two_at_once(self, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
+        with (
+            FileLock(tmp_path / ".out.answers.lock"),
+            pytest.raises(InputError, match=r"Another process is at work on .*out\.jsonl"),
+        ):
+            run_job(job(source, tmp_path / "out.jsonl"), Fake(), quietly)
 
     def test_a_killed_process(self, model: Path, tmp_path: Path) -> None:
         rows = [{"text": f"a {'really ' * (number % 40)}good film {number}"} for number in range(30_000)]
