@@ -36,8 +36,8 @@ class DataSet:
         metric: What is compared, and chosen by on validation.
         vectors: The file of vectors, in the folder `vectors` beside the data sets.
         flags: Of `glove-bilstm train`.
-        classic: More of them, beside `--recipe classic`.
-        tuned: More of them, beside `--recipe tuned`; chosen by validation figures alone.
+        classic: More of them, beside `--recipe classic`, for all texts.
+        tuned: More of them, beside `--recipe tuned`, for all texts; chosen by validation figures alone.
     """
 
     metric: str = "accuracy"
@@ -199,7 +199,8 @@ def measure_package(run: Run, folder: Path, vectors: Path, work: Path) -> dict[s
     output = work / f"{run.row.replace('/', '-')}-seed{run.seed}"
     where = ["--dataset", str(folder), "--vectors", str(vectors), "--output_dir", str(output)]
     dataset = DATA_SETS[run.dataset]
-    flags = dataset.flags + (dataset.tuned if run.method == "tuned" else dataset.classic)
+    of_all_texts = dataset.tuned if run.method == "tuned" else dataset.classic
+    flags = dataset.flags + (() if run.small else of_all_texts)
     how = [*PACKAGE[run.method], *flags, "--seed", str(run.seed)]
     command = ["glove-bilstm", "train", *where, *how]
     print(shlex.join(command), file=sys.stderr)

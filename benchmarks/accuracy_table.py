@@ -32,11 +32,11 @@ gave it, the commit, the date and what was chosen on validation, is a line of [a
 - **Logistic regression.** C from 0.03 to 100 in half decades, with and without balanced class weights, the best on
   validation. Several labels: one model for each, with its own threshold, tuned on validation as the package's is.
 - **BiLSTM.** The package: two layers of 256 in each direction, `--recipe classic`, but for the last row, which on
-  GoEmotions has a rate and a number of epochs of its own, set by validation figures (the plain rows have not). Random
-  vectors are those of the same words, drawn from a normal distribution as wide as the real ones. Size is
+  all of GoEmotions has a rate and a number of epochs of its own, set by validation figures (the plain rows have not).
+  Random vectors are those of the same words, drawn from a normal distribution as wide as the real ones. Size is
   `model.safetensors`.
 - **IMDB.** The BiLSTMs' training texts are cut at 400 words, they ran with `--bf16 True` (all else in float32), and
-  the plain ones for 4 epochs at most rather than 20.
+  the plain ones, with all texts, for 4 epochs at most rather than 20.
 - **Time.** Training of the one model, on the threads stated, on machines that did other things too: a rough figure.
 """
 
