@@ -15,10 +15,10 @@ from glove_bilstm.inference.onnx_graph import EmbeddingDtype
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.special_tokens import NO_WORDS
 
-SHARES = (1, 0.5, 0.25, 2)
-"""Of the size asked for: what is measured, so that the curve shows what half of it or twice as much would give."""
-REPORT_BYTES = 2_000
-"""Room for the report, and for the lengths that a file of another size tells of itself."""
+SHARES = (0.25, 0.5, 0.75, 1, 1.5, 2)
+"""Of the size asked for: what is measured, so that the curve shows what less or more of it would give."""
+REPORT_BYTES = 6_500
+"""Room for the report, the folder's own entry, and the lengths that a file of another size tells of itself."""
 FEWEST_WORDS = 100
 """With fewer, no classifier is worth a try."""
 PRECISIONS: list[tuple[Quantize | None, EmbeddingDtype]] = [
@@ -41,7 +41,7 @@ class Point:
 
 
 def candidates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, target: int) -> list[Variant]:
-    """The variants to measure: in each precision, the most words that fit the size, its half, quarter and double.
+    """The variants to measure: in each precision, the most words that fit the size, or a share of it.
 
     The embedding is tried in float16 and int8: float32 takes twice the space of float16, for differences that no
     measurement shows.
@@ -132,7 +132,7 @@ def draw_curve(points: list[Point], chosen: Point, target: int, file: Path) -> N
             for point in points
             if (point.variant.quantize, point.variant.embedding_dtype) == (quantize, dtype)
         )
-        style = "o--" if quantize else "o-"
+        style = "o--" if quantize else "s-"
         label = f"embedding {dtype}, LSTM {quantize or 'float32'}"
         axes.plot(*zip(*line, strict=True), style, color=COLOURS[dtype], label=label) if line else None
     in_torch = chosen.measured.in_torch
