@@ -121,15 +121,17 @@ def _checked(job: Job) -> Iterator[Row | BadRow]:
 def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Iterator[Row]:
     """The columns that are added to each row, in their order; of a bad row, what is wrong with it."""
     ahead: deque[Row | None] = deque()  # a place for each row that the model reads, and the bad ones between them
-    bad: list[str] = []
+    stopped_by, bad = "", 0
 
     def texts() -> Iterator[Text]:
+        nonlocal stopped_by, bad
         for row in rows:
             if isinstance(row, BadRow):
-                bad.append(row.error)
                 if job.on_error == "stop":
+                    stopped_by = row.error
                     return
-                if len(bad) <= REPORTED:
+                bad += 1
+                if bad <= REPORTED:
                     logger.warning("%s It is passed through without a prediction.", row.error)
                 ahead.append({ERROR: row.error})
             else:
@@ -142,10 +144,10 @@ def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Itera
             yield error
         yield as_columns(answer, job.problem_type)
     yield from (error for error in ahead if error is not None)
-    if bad and job.on_error == "stop":
-        raise InputError(f"{bad[0]} Mend or remove it, or pass it through with --on_error skip.")
+    if stopped_by:
+        raise InputError(f"{stopped_by} Mend or remove it, or pass it through with --on_error skip.")
     if bad:
-        logger.warning("%s rows could not be read; their column %r says why.", f"{len(bad):,}", ERROR)
+        logger.warning("%s rows could not be read; their column %r says why.", f"{bad:,}", ERROR)
 
 
 def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) -> Iterator[Row]:
@@ -156,7 +158,7 @@ def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) ->
 
     def mended(row: Row, answer: Row) -> Row:
         known = {column: row.get(column) for column in columns}
-        if job.target.format == "parquet":  # whose column of texts holds nothing else
+        if job.target.format == "parquet" != job.source.format:  # its column of texts holds nothing else
             known |= {column: json.dumps(known[column]) for column in job.text_columns if _is_no_text(known[column])}
         return {**known, **nothing, **answer}
 
