@@ -123,8 +123,10 @@ class OnnxClassifier:
             pair that isn't in a list, its answer alone; but without `top_k`, a text's answer is in a list still.
         """
         alone = isinstance(texts, str | dict)
+        given = [_as_text(text) for text in ([texts] if alone else texts)]
         answers: list[Any] = []
-        for logits in self.logits(map(_as_text, [texts] if alone else texts), batch_size):
+        # Threads that are begun for one text take as long as the text.
+        for logits in self.forward(self.encode(given)) if len(given) == 1 else self.logits(given, batch_size):
             scores = to_scores(logits, self.problem_type)
             best = np.argsort(-scores, kind="stable")[: 1 if top_k == "" else top_k]
             ranked = [{"label": self.labels[label], "score": float(scores[label])} for label in best]
