@@ -1,7 +1,5 @@
 """Loading a trained classifier from a folder or the Hub."""
 
-import hashlib
-import re
 from pathlib import Path
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -9,6 +7,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils.hub import cached_file
 
 import glove_bilstm  # noqa: F401 - registers the model with the Auto classes
+from glove_bilstm.inference.onnx_classifier import verify_download
 from glove_bilstm.vectors.errors import InputError
 
 
@@ -29,33 +28,10 @@ def load_classifier(model: str, dtype: str = "auto") -> tuple[PreTrainedModel, P
         # Our own classes need no trust; another model's code isn't run, nor is the user asked in the middle of a job.
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         if not Path(model).is_dir():
-            _verify_download(model)
+            verify_download(Path(str(cached_file(model, SAFE_WEIGHTS_NAME))), f"{model}'s {SAFE_WEIGHTS_NAME}")
         options = {"dtype": dtype, "trust_remote_code": False}
         return AutoModelForSequenceClassification.from_pretrained(model, **options), tokenizer
-    except InputError:
-        raise
     except Exception as error:  # each part of a broken folder raises its own
         raise InputError(
             f"There is no model to load at {model}: {(str(error) or repr(error)).splitlines()[0]}"
         ) from error
-
-
-def _verify_download(repo_id: str) -> None:
-    """Hold a model's weights against the hash that the Hub told, which names their file in the cache.
-
-    The client checks their size alone.
-
-    Raises:
-        InputError: They differ; the file is removed.
-    """
-    blob = Path(str(cached_file(repo_id, SAFE_WEIGHTS_NAME))).resolve()
-    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):  # not a cache with such names
-        return
-    with blob.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if found != blob.name:
-        blob.unlink()
-        raise InputError(
-            f"What came of {repo_id}'s {SAFE_WEIGHTS_NAME} has the SHA-256 {found}, and the Hub says {blob.name}: the "
-            "download was damaged. It was removed; try again."
-        )

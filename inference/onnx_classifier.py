@@ -8,8 +8,10 @@ This file is copied beside every exported model, and stands alone: it needs nump
     print(classify("What a lovely surprise."))
 """
 
+import hashlib
 import json
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,12 +101,15 @@ class OnnxClassifier:
 
         Raises:
             FileNotFoundError: There is no exported model.
+            ValueError: What the Hub sent is damaged.
         """
         if not Path(model).is_dir():
             from huggingface_hub import snapshot_download  # tokenizers needs it too, so it is there
 
             patterns = [f"{folder}{name}" for folder in ("", "onnx/") for name in FILES]
             model = snapshot_download(str(model), revision=revision, allow_patterns=patterns)
+            for file in Path(model).glob(f"**/{MODEL}"):
+                verify_download(file, f"{file.name} of the repository")
         folder = Path(model)
         return cls(
             folder / "onnx" if not (folder / MODEL).exists() and (folder / "onnx").is_dir() else folder, threads
@@ -214,6 +219,25 @@ def batches_by_length(lengths: Sequence[int], batch_size: int, threads: int) -> 
         batch.append(row)
     if batch:
         yield batch
+
+
+def verify_download(file: Path, name: str) -> None:
+    """Hold a large file against the hash that the Hub told, which names it in the cache. The client checks its size.
+
+    Raises:
+        ValueError: They differ; the file is removed.
+    """
+    blob = file.resolve()
+    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):  # not a cache with such names
+        return
+    with blob.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != blob.name:
+        blob.unlink()
+        raise ValueError(
+            f"What came of {name} has the SHA-256 {found}, and the Hub says {blob.name}: the download was damaged. "
+            "It was removed; try again."
+        )
 
 
 def to_scores(logits: np.ndarray, problem_type: str | None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The ONNX graph computes what torch does; the classifier around it says what `pipeline` says, without torch."""
 
+import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from transformers import pipeline
 from glove_bilstm import GloveBiLSTMForSequenceClassification, build_tokenizer
 from glove_bilstm.inference import OnnxClassifier
 from glove_bilstm.inference.export import Variant, write_variant
-from glove_bilstm.inference.onnx_classifier import to_scores
+from glove_bilstm.inference.onnx_classifier import MODEL, to_scores, verify_download
 from glove_bilstm.inference.onnx_graph import build_graph
 
 WORDS = [f"w{number}" for number in range(VOCABULARY - 2)]
@@ -113,6 +114,16 @@ class TestClassifier:
     def test_what_is_no_export(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"holds no exported model: it has no model\.onnx"):
             OnnxClassifier.from_pretrained(tmp_path)
+
+    def test_a_damaged_download(self, tmp_path: Path) -> None:
+        sound = hashlib.sha256(b"whole").hexdigest()
+        (tmp_path / sound).write_bytes(b"whole")
+        (tmp_path / MODEL).symlink_to(tmp_path / sound)
+        verify_download(tmp_path / MODEL, "it")
+        (tmp_path / sound).write_bytes(b"hole")
+        with pytest.raises(ValueError, match=f"the Hub says {sound}: the download was damaged"):
+            verify_download(tmp_path / MODEL, "it")
+        assert not (tmp_path / sound).exists()
 
     def test_scores_of_large_logits(self) -> None:
         with np.errstate(all="raise", under="ignore"):
