@@ -184,6 +184,8 @@ def _read_csv(file: BinaryIO, _: str) -> Iterator[Found]:
     with _as_text(file) as lines:
         reader = csv.reader(lines, strict=True)
         header = next(reader, [])
+        if SURROGATE.search("".join(header)):
+            raise csv.Error("the header isn't UTF-8; save the file as UTF-8")
         if len(set(header)) < len(header):
             raise csv.Error(f"a column name occurs twice in the header: {', '.join(header)}")
         while True:

@@ -134,13 +134,20 @@ class TestPredict:
             ("in.csv", "text,score\na,5\n", "has a column 'score', which the output adds"),
             ("in.csv", "text,text\na,b\n", "a column name occurs twice"),
             ("in.csv", "text,n\n", "holds no rows"),
+            ("in.csv", "text,n\na,1\n".encode("utf-16"), "the header isn't UTF-8; save the file as UTF-8"),
             ("in.docx", "text\na\n", "ends in none of .txt, .csv, .jsonl, .parquet"),
         ],
     )
     def test_bad_files_leave_nothing_behind(
-        self, model: Path, tmp_path: Path, name: str, content: str, message: str, capsys: pytest.CaptureFixture[str]
+        self,
+        model: Path,
+        tmp_path: Path,
+        name: str,
+        content: str | bytes,
+        message: str,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         (tmp_path / "out.csv").write_text("what was there")
         arguments = ["--model", str(model), "--input", str(tmp_path / name), "--output", str(tmp_path / "out.csv")]
         assert main(["predict", *arguments]) == 1
