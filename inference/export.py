@@ -171,13 +171,10 @@ def _folder_beside(output: Path) -> Iterator[Path]:
         yield workspace / "new"
         if output.exists():
             os.replace(output, workspace / "old")
-        try:
-            os.replace(workspace / "new", output)
-        except BaseException:  # Ctrl-C too
-            if (workspace / "old").exists() and not output.exists():
-                os.replace(workspace / "old", output)
-            raise
+        os.replace(workspace / "new", output)
     finally:
+        if (workspace / "old").exists() and not output.exists():  # interrupted in between
+            os.replace(workspace / "old", output)
         shutil.rmtree(workspace)
 
 

@@ -134,7 +134,8 @@ def draw_curve(points: list[Point], chosen: Point, target: int, file: Path) -> N
         )
         style = "o--" if quantize else "s-"
         label = f"embedding {dtype}, LSTM {quantize or 'float32'}"
-        axes.plot(*zip(*line, strict=True), style, color=COLOURS[dtype], label=label) if line else None
+        if line:
+            axes.plot(*zip(*line, strict=True), style, color=COLOURS[dtype], label=label)
     in_torch = chosen.measured.in_torch
     axes.axhline(in_torch, color="#8a8f98", linewidth=1, label="in torch, float32")
     axes.axvline(target / 1e6, color="#8a8f98", linestyle=":", label="asked for")

@@ -28,25 +28,23 @@ def test_extra_words(tmp_path: Path, dataset_folder: Path, vectors_file: Path) -
     assert f"| {dataset_folder.name} | 80,000 | 21 | 0.0 MB | 0.00%, 0.00% |" in done.stdout
 
 
+def on_a_hundredth(script: str, tmp_path: Path) -> tuple[str, str]:
+    """What a benchmark of the bundled reviews prints, and what it writes."""
+    options = ["--share", "0.01", "--repeats", "1", "--data", tmp_path / "none", "--output", tmp_path / "table.md"]
+    done = run(sys.executable, BENCHMARKS / script, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, (tmp_path / "table.md").read_text()
+
+
 @pytest.mark.slow
 def test_speed(tmp_path: Path) -> None:
-    done = run(
-        sys.executable, BENCHMARKS / "speed.py", "--share", "0.01", "--repeats", "1", "--data", tmp_path / "none",
-        "--output", tmp_path / "speed.md",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    table = (tmp_path / "speed.md").read_text()
-    assert table.partition("\n![")[0] in done.stdout and table.count("\n## ") == 10
+    printed, table = on_a_hundredth("speed.py", tmp_path)
+    assert table.partition("\n![")[0] in printed and table.count("\n## ") == 10
     assert "| glove-bilstm, tuned, bfloat16 |" in table and "nan" not in table
-    assert (tmp_path / "speed.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (tmp_path / "table.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.mark.slow
 def test_deploy(tmp_path: Path) -> None:
-    done = run(
-        sys.executable, BENCHMARKS / "deploy.py", "--share", "0.01", "--repeats", "1", "--data", tmp_path / "none",
-        "--output", tmp_path / "deploy.md",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = (tmp_path / "deploy.md").read_text()
-    assert text in done.stdout and "| int8, 10,000 words |" in text and "nan" not in text
+    printed, table = on_a_hundredth("deploy.py", tmp_path)
+    assert table in printed and "| int8, 10,000 words |" in table and "nan" not in table

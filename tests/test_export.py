@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,24 @@ class TestExport:
         assert export("--model", model, "--output", model) == 1
         assert "is there already, and no earlier export" in capsys.readouterr().err
         assert {file.name for file in model.iterdir()} == before
+
+    def test_interrupted_while_it_is_replaced_the_earlier_one_is_there(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        output = tmp_path / "onnx"
+        assert export("--model", model, "--output", output) == 0
+        first = (output / "export.json").read_bytes()
+        replace = os.replace
+
+        def interrupt(source: Path, target: Path) -> None:
+            if Path(source).name == "new":
+                raise KeyboardInterrupt
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", interrupt)
+        assert export("--model", model, "--output", output, "--embedding_dtype", "float16") == 130
+        assert (output / "export.json").read_bytes() == first
+        assert [entry.name for entry in tmp_path.iterdir()] == ["onnx"]
 
     def test_target_size(
         self, model: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
