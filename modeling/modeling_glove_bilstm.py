@@ -193,8 +193,11 @@ class GloveBiLSTMLayers(nn.LSTM):
         return pad_packed_sequence(packed, batch_first=True, total_length=states.shape[1])[0]
 
     def _weights(self, layers: range, suffixes: list[str]) -> list[torch.Tensor]:
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [getattr(self, f"{name}_l{layer}{suffix}") for layer in layers for suffix in suffixes for name in names]
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        names = [f"{kind}_l{layer}{suffix}" for layer in layers for suffix in suffixes for kind in kinds]
+        # `getattr` finds them all, but sixteen take it as long as 1 % of reading a word.
+        own = self._parameters
+        return [cast(torch.Tensor, own[name] if name in own else getattr(self, name)) for name in names]
 
 
 class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
@@ -255,19 +258,23 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             states.requires_grad_()
         hidden_states = [states]
 
-        lengths = mask.sum(dim=1)  # [B]
-        shortest, longest = map(int, torch.aminmax(lengths)) if mask.numel() else (0, 0)
-        if longest == 0:  # no texts, or none with a word: nothing to read
+        shortest = longest = mask.shape[1]
+        lengths = None  # counting them would be 1 % of the time of a text that comes alone
+        if not mask.all():
+            lengths = mask.sum(dim=1)  # [B]
+            shortest, longest = map(int, torch.aminmax(lengths))
+        if longest == 0 or len(mask) == 0:  # no texts, or none with a word: nothing to read
             empty = states.new_zeros(*mask.shape, state_size(self.config))
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
             # Tokens first, in their order, and padding after them, is what the layers ask for.
-            padded, places = shortest < mask.shape[1], None
-            if padded and not torch.equal(mask, torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]):
-                order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
-                places = torch.argsort(order, dim=1)  # [B, T], undoes it
-                states = _move_tokens(states, order)
-            states = states[:, :longest]
+            places = None
+            if lengths is not None:
+                if not torch.equal(mask, torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]):
+                    order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
+                    places = torch.argsort(order, dim=1)  # [B, T], undoes it
+                    states = _move_tokens(states, order)
+                states = states[:, :longest]
             number = self.config.num_hidden_layers
             apart = output_hidden_states or self.training or shortest < longest  # else one call is faster
             for layers in [range(layer, layer + 1) for layer in range(number)] if apart else [range(number)]:
@@ -276,7 +283,7 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
                 states = self.lstm(states, lengths if shortest < longest else None, layers)  # [B, longest, H]
                 if output_hidden_states or layers.stop == number:
                     read = states
-                    if padded:
+                    if lengths is not None:
                         read = nn.functional.pad(read, (0, 0, 0, mask.shape[1] - longest))  # [B, T, H]
                         read = read if places is None else _move_tokens(read, places)
                         read = read.masked_fill(~mask.unsqueeze(-1), 0.0)

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import BATCH, LENGTH, POOLINGS, VOCABULARY, make_batch, make_model
 from torch import nn
+from torch.nn.utils.parametrize import register_parametrization
 from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
@@ -29,6 +31,13 @@ class PlainBiLSTM(nn.Module):
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         _, (hidden, _) = self.lstm(packed)
         return self.linear(self.dropout(torch.cat([hidden[-2], hidden[-1]], dim=1)))
+
+
+class Double(nn.Module):
+    """Twice what it is given."""
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight * 2
 
 
 class TestArchitecture:
@@ -76,6 +85,21 @@ class TestArchitecture:
             monkeypatch.setattr(GloveBiLSTMLayers, "forward", GloveBiLSTMLayers._read_packed)
         for one, other in zip(*found, strict=True):
             assert one.abs().sum() > 0 and torch.allclose(one, other, atol=1e-5)
+
+    @pytest.mark.parametrize("how", ["call", "parametrization"])
+    def test_weights_that_stand_in_for_its_own_are_read(self, how: str) -> None:
+        model, batch = make_model(), make_batch()
+        doubled = {name: weight * 2 if ".lstm." in name else weight for name, weight in model.named_parameters()}
+        other = deepcopy(model)
+        other.load_state_dict(doubled)
+        with torch.no_grad():
+            if how == "call":
+                logits = torch.func.functional_call(model, doubled, batch).logits
+            else:
+                for name in list(other.glove_bilstm.lstm._parameters):
+                    register_parametrization(model.glove_bilstm.lstm, name, Double())
+                logits = model(*batch).logits
+            assert torch.equal(logits, other(*batch).logits)
 
     def test_defaults_are_the_ones_asked_for(self) -> None:
         config = GloveBiLSTMConfig()
