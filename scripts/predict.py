@@ -131,6 +131,8 @@ def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile,
     if None in named and piped not in PIPED_FORMATS:
         raise InputError(f"A pipe can't hold {piped}; name another with --format, such as jsonl.")
     source, target = (TextFile(None, piped) if file is None else file for file in named)
+    if source.path and target.path and target.path.exists() and target.path.samefile(source.path):
+        raise InputError(f"--output {output} is the file to read, which would be replaced. Name another.")
     return source, target
 
 

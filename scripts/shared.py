@@ -59,6 +59,7 @@ def command(run: Callable[[list[str]], None]) -> Command:
     def main(argv: Sequence[str] | None = None) -> int:
         arguments = with_underscores(argv)
         logging.basicConfig(format="%(message)s", stream=sys.stderr)
+        logging.getLogger("huggingface_hub").propagate = False  # it prints by itself; all would be said twice
         # Of several processes that train together (torchrun numbers them) one tells.
         logging.getLogger("glove_bilstm").setLevel(
             logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR

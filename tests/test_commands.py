@@ -209,6 +209,8 @@ class TestPredict:
         nowhere = str(tmp_path / "nowhere" / "o.csv")
         assert main(["predict", "--model", str(model), "--input", here, "--output", nowhere]) == 1
         assert "There is no folder" in capsys.readouterr().err
+        assert main(["predict", "--model", str(model), "--input", here, "--output", f"{tmp_path}/./in.txt"]) == 1
+        assert "is the file to read" in capsys.readouterr().err and (tmp_path / "in.txt").read_text() == "a"
         assert main(["predict", "--model", str(tmp_path), "a"]) == 1
         assert "holds no model: it has no config.json" in capsys.readouterr().err
         assert main(["predict", "--model", str(tmp_path / "none"), "a"]) == 1

@@ -36,6 +36,22 @@ class TestInterrupt:
             assert done.returncode == 0, done.stderr
 
 
+def test_what_the_hub_client_says_is_said_once() -> None:
+    code = """
+import logging
+from glove_bilstm.scripts.shared import command
+
+def tell(arguments):
+    from huggingface_hub.utils import logging as hub
+    hub.get_logger("huggingface_hub.utils").warning("Retrying")
+    logging.getLogger("glove_bilstm").info("Done")
+
+command(tell)([])
+"""
+    done = run(sys.executable, "-c", code)
+    assert done.returncode == 0 and done.stderr == "Retrying\nDone\n"
+
+
 class TestFreshProcess:
     CODE = """
 import sys, json
