@@ -126,8 +126,11 @@ class OnnxClassifier:
         Returns:
             ``{"label": str, "score": float}`` for each text; with `top_k`, a list of these for each. Of one text or
             pair that isn't in a list, its answer alone; but without `top_k`, a text's answer is in a list still.
+
+        Raises:
+            TypeError: One is neither a text nor a pair.
         """
-        alone = isinstance(texts, str | dict)
+        alone = isinstance(texts, str | dict) or not isinstance(texts, Iterable)
         given = [_as_text(text) for text in ([texts] if alone else texts)]
         answers: list[Any] = []
         # Threads that are begun for one text take as long as the text.
@@ -264,6 +267,8 @@ def to_answer(
 
 
 def _as_text(text: Any) -> Text:
-    if isinstance(text, dict):
-        return (text["text"], text["text_pair"]) if text.get("text_pair") else text["text"]
+    if isinstance(text, dict) and "text" in text:
+        text = (text["text"], text["text_pair"]) if text.get("text_pair") else text["text"]
+    if not isinstance(text, str) and not (isinstance(text, tuple) and list(map(type, text)) == [str, str]):
+        raise TypeError(f'{text!r} is neither a text nor a pair of texts, {{"text": …, "text_pair": …}}.')
     return text

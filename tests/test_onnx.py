@@ -111,6 +111,11 @@ class TestClassifier:
         [answer] = exported(make_model(), tmp_path / "model")(["w1 w2 " * 5000])
         assert 0 < answer["score"] <= 1
 
+    @pytest.mark.parametrize("given", [5, None, ["w1", 5], {"label": "w1"}, [("w1", "w2", "w3")], [["w1", "w2"]]])
+    def test_what_is_no_text(self, given: Any, tmp_path: Path) -> None:
+        with pytest.raises(TypeError, match="is neither a text nor a pair of texts"):
+            exported(make_model(), tmp_path / "model")(given)
+
     def test_what_is_no_export(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"holds no exported model: it has no model\.onnx"):
             OnnxClassifier.from_pretrained(tmp_path)
