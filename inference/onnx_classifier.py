@@ -269,6 +269,7 @@ def to_answer(
 def _as_text(text: Any) -> Text:
     if isinstance(text, dict) and "text" in text:
         text = (text["text"], text["text_pair"]) if text.get("text_pair") else text["text"]
-    if not isinstance(text, str) and not (isinstance(text, tuple) and list(map(type, text)) == [str, str]):
+    parts = text if isinstance(text, tuple) and len(text) == 2 else [text]
+    if not all(isinstance(part, str) for part in parts):
         raise TypeError(f'{text!r} is neither a text nor a pair of texts, {{"text": …, "text_pair": …}}.')
     return text
