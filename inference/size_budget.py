@@ -10,7 +10,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from glove_bilstm.inference.export import Check, Measured, Quantize, Variant, measure_folder, write_variant
+from glove_bilstm.inference.export import (
+    Check,
+    Measured,
+    Quantize,
+    Variant,
+    exportable,
+    measure_folder,
+    write_variant,
+)
 from glove_bilstm.inference.onnx_graph import EmbeddingDtype
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.special_tokens import NO_WORDS
@@ -52,8 +60,9 @@ def candidates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, targe
         target: Bytes.
 
     Raises:
-        InputError: Nothing fits.
+        InputError: Nothing fits, or it is another kind of model.
     """
+    exportable(model)
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     # "word":7, as the tokenizer's file has it, up to each id
     entries = [len(json.dumps(word, ensure_ascii=False).encode()) + len(str(number)) + 2 for word, number in words]
@@ -107,10 +116,11 @@ def measure_variants(
 
 
 def best_within(points: list[Point], target: int) -> Point:
-    """The most accurate of those that fit; of several, that which agrees with torch most, then the smallest."""
+    """The most accurate of those that fit; of several, that which agrees with torch most, then in its logits."""
 
-    def merit(point: Point) -> tuple[float, float, int]:
-        return point.measured.exported, point.measured.same_answer or 0.0, -point.bytes
+    def merit(point: Point) -> tuple[float, float, float]:
+        measured = point.measured
+        return measured.exported, measured.same_answer or 0.0, -measured.largest_difference
 
     return max((point for point in points if point.bytes <= target), key=merit)
 

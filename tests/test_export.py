@@ -1,20 +1,27 @@
 """`glove-bilstm export`: what it writes, what it measures, and what it refuses."""
 
+import copy
 import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tiny_tasks import read_jsonl
+from transformers import BertConfig, BertForSequenceClassification
 
+from glove_bilstm import build_tokenizer
 from glove_bilstm.hub.push import plan_push
 from glove_bilstm.inference import OnnxClassifier
+from glove_bilstm.inference import export as export_module
 from glove_bilstm.inference.bulk import predict_logits
 from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.inference.onnx_graph import build_graph
+from glove_bilstm.inference.size_budget import candidates
 from glove_bilstm.scripts.export import size
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
@@ -59,6 +66,36 @@ class TestExport:
         assert written["in_torch"] == 1 and not written["labelled"] and written["source"] == "the demo, validation"
         assert written["variant"] == {"vocabulary_size": None, "embedding_dtype": "int8", "quantize": "int8"}
         assert 0 < written["largest_difference"] < 0.1
+
+    def test_torch_may_round_and_the_export_may_not(
+        self,
+        model: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        compared, numbers = export_module.measure_folder, []
+
+        def as_if_torch_had_rounded(folder: Path, config: Any, check: Any) -> Any:
+            measured = compared(folder, config, check)
+            numbers.append(measured.largest_difference)
+            return replace(measured, largest_difference=2e-5) if len(numbers) == 1 else measured
+
+        monkeypatch.setattr(export_module, "measure_folder", as_if_torch_had_rounded)
+        assert export("--model", model, "--output", tmp_path / "onnx") == 0
+        assert len(numbers) == 2 and numbers[1] < 1e-5 and "from those in float64 by" in caplog.text
+        monkeypatch.undo()
+
+        def another(model: Any, *arguments: Any) -> Any:
+            other = copy.deepcopy(model)
+            next(other.classifier.parameters()).data += 0.01
+            return build_graph(other, *arguments)
+
+        monkeypatch.setattr(export_module, "build_graph", another)
+        assert export("--model", model, "--output", tmp_path / "other") == 1
+        assert "more than by rounding (1e-05); nothing was written" in capsys.readouterr().err
+        assert [entry.name for entry in tmp_path.iterdir()] == ["onnx"]
 
     def test_what_loses_too_much_is_not_written(
         self, model: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -119,6 +156,13 @@ class TestExport:
         assert (tmp_path / "onnx-sizes.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         assert export(*options, "--target_size", "900B") == 1
         assert "Nothing fits 900 bytes" in capsys.readouterr().err
+
+    def test_another_kind_of_model(self) -> None:
+        other = BertForSequenceClassification(
+            BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4)
+        )
+        with pytest.raises(InputError, match="This exports glove_bilstm models; this one is bert"):
+            candidates(other, build_tokenizer(["a"]), 10**6)
 
     @pytest.mark.parametrize(
         ("text", "expected"), [("5MB", 5_000_000), ("1.5 mb", 1_500_000), ("80kB", 80_000), ("9B", 9)]
