@@ -29,6 +29,8 @@ MODEL, TOKENIZER, CONFIG = FILES = ("model.onnx", "tokenizer.json", "config.json
 BATCH = 128
 CHUNK = 25
 """How many batches are read ahead and sorted by length: enough to pad little, and memory stays flat."""
+MOST_CHARACTERS = 5_000_000
+"""Of the texts in them, after which no more are read ahead: 3,200 reviews of films have as many."""
 MOST_TOKENS = 8192
 """In a batch, padding included: of longer texts fewer go together, so that what is computed with stays in caches."""
 SEPARATOR = "<sep>"
@@ -39,6 +41,7 @@ class OnnxClassifier:
     """Classifies texts with onnxruntime. One of them may be used by several threads at once.
 
     Attributes:
+        folder: Where its files are.
         problem_type: The task, as the model's configuration names it. None: single-label classification.
         labels: The labels' names, by id.
         thresholds: Of a multi-label classifier, the probability from which on each label applies, ``[C]``.
@@ -52,25 +55,45 @@ class OnnxClassifier:
         Args:
             folder: It holds `FILES`.
             threads: That read batches. None: as many as there are processors to use.
-        """
-        from tokenizers import Tokenizer
 
-        folder = Path(folder)
+        Raises:
+            FileNotFoundError: One of the files isn't there.
+            ValueError: One of them is broken.
+        """
+        self.folder = Path(folder)
         for name in FILES:
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder} holds no exported model: it has no {name}.")
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            if not (self.folder / name).is_file():
+                raise FileNotFoundError(f"{self.folder} holds no exported model: it has no {name}.")
+        self.threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
+        for name, load in {CONFIG: self._configure, TOKENIZER: self._load_tokenizer, MODEL: self._load_model}.items():
+            try:
+                load(self.folder / name)
+            except ImportError:
+                raise
+            except Exception as error:  # each library has errors of its own
+                told = (str(error) or repr(error)).splitlines()[0]
+                raise ValueError(
+                    f"{self.folder / name} is none of an exported model: {told}. Export it again."
+                ) from error
+
+    def _configure(self, file: Path) -> None:
+        config = json.loads(file.read_text(encoding="utf-8"))
         self.problem_type: str | None = config.get("problem_type")
         self._padding: int = config["pad_token_id"]
         names = {int(number): name for number, name in config["id2label"].items()}
         self.labels = [names[number] for number in range(len(names))]
         given = config.get("thresholds")
         self.thresholds = np.full(len(names), 0.5) if given is None else np.array(given)
-        self.threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
-        self._model = str(folder / MODEL)
-        self._session = self._begin(1)  # each thread reads a batch of its own
         self._quantized = config.get("quantize") is not None
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+
+    def _load_model(self, file: Path) -> None:
+        self._model = str(file)
+        self._session = self._begin(1)  # each thread reads a batch of its own
+
+    def _load_tokenizer(self, file: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(file))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self.sep_token = SEPARATOR if self._tokenizer.token_to_id(SEPARATOR) is not None else None
@@ -101,9 +124,11 @@ class OnnxClassifier:
 
         Raises:
             FileNotFoundError: There is no exported model.
-            ValueError: What the Hub sent is damaged.
+            ValueError: What the Hub sent is damaged, or a file is broken.
         """
         if not Path(model).is_dir():
+            if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model)):
+                raise FileNotFoundError(f"There is no folder {model}, and no repository on the Hub has such a name.")
             from huggingface_hub import snapshot_download  # tokenizers needs it too, so it is there
 
             patterns = [f"{folder}{name}" for folder in ("", "onnx/") for name in FILES]
@@ -172,6 +197,16 @@ class OnnxClassifier:
         return session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
 
 
+def _chunk(texts: Iterator[Text], number: int) -> Iterator[Text]:
+    """The next texts: so many, or fewer of long ones."""
+    characters = 0
+    for text in islice(texts, number):
+        yield text
+        characters += len(text) if isinstance(text, str) else sum(map(len, text))
+        if characters >= MOST_CHARACTERS:
+            return
+
+
 def read_in_batches(
     texts: Iterable[Text], encode: Any, forward: Any, threads: int, batch_size: int = BATCH
 ) -> Iterator[Any]:
@@ -190,7 +225,7 @@ def read_in_batches(
     pool = ThreadPoolExecutor(threads)
 
     def begin() -> list[tuple[list[int], Future[Any]]]:
-        encoded = encode(list(islice(remaining, CHUNK * batch_size)))
+        encoded = encode(list(_chunk(remaining, CHUNK * batch_size)))
         batches = batches_by_length([len(ids) for ids in encoded], batch_size, threads)
         return [(rows, pool.submit(forward, [encoded[row] for row in rows])) for rows in batches]
 

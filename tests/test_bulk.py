@@ -61,6 +61,21 @@ class TestBulk:
         assert read == 2 * 2 * CHUNK
         answers.close()
 
+    def test_fewer_long_texts_are_read_ahead(self, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("glove_bilstm.inference.onnx_classifier.MOST_CHARACTERS", 100)
+        read = []
+
+        def texts() -> Iterator[Any]:
+            for number in range(99):
+                read.append(number)
+                yield "good" * (number % 13)
+
+        answers = classify_texts(*load_classifier(str(model)), texts(), batch_size=2)
+        next(answers)
+        # 0 + 4 + … + 28 characters pass 100 with the eighth text, 32 + 36 + 40 with the third after it.
+        assert len(read) == 8 + 3
+        assert len(list(answers)) == 98
+
     def test_long_texts_go_in_small_batches(self) -> None:
         lengths = [3, 4096, 1000, 5000, 1, 1000, 1000, 1000, 2, 0]
         assert list(batches_by_length(lengths, 3, 1)) == [[3], [1], [2, 5, 6], [7], [0], [8], [4], [9]]

@@ -119,6 +119,20 @@ class TestClassifier:
     def test_what_is_no_export(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"holds no exported model: it has no model\.onnx"):
             OnnxClassifier.from_pretrained(tmp_path)
+        for path in (f"{tmp_path}/nowhere", "~/nowhere", "no where"):
+            with pytest.raises(FileNotFoundError, match="There is no folder .*nowhere|There is no folder no where"):
+                OnnxClassifier.from_pretrained(path)
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("config.json", "{"), ("config.json", "{}"), ("config.json", "[]"), ("tokenizer.json", "{}"),
+         ("model.onnx", "")],
+    )  # fmt: skip
+    def test_a_broken_export(self, name: str, content: str, tmp_path: Path) -> None:
+        exported(make_model(), tmp_path)
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ValueError, match=rf"{name} is none of an exported model: .+\. Export it again\."):
+            OnnxClassifier(tmp_path)
 
     def test_a_damaged_download(self, tmp_path: Path) -> None:
         sound = hashlib.sha256(b"whole").hexdigest()
