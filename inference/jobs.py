@@ -4,18 +4,16 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import islice, tee
-from pathlib import Path
+from dataclasses import dataclass, replace
+from itertools import islice, tee, zip_longest
 from typing import Any, Literal
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
+from glove_bilstm.inference.journal import Journal, claim
 from glove_bilstm.inference.onnx_classifier import Text
 from glove_bilstm.inference.reading import BadRow, Row, TextFile, count_rows, read_rows
-from glove_bilstm.inference.writing import ERROR, as_columns, check_target, predicted_columns, row_writer, same_columns
+from glove_bilstm.inference.writing import ERROR, as_columns, check_target, predicted_columns, row_writer
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -25,8 +23,6 @@ Classify = Callable[[Iterable[Text]], Iterator[dict[str, Any]]]
 OnError = Literal["stop", "skip"]
 REPORTED = 20
 """How many bad rows are told of one by one."""
-FLUSHED = 1000
-"""After how many answers what is known of them is on the disk, so that at most as many are computed again."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,22 @@ class Job:
         """The columns that the output has and the input hasn't, and their types."""
         return predicted_columns(self.problem_type) | ({ERROR: pa.string()} if self.on_error == "skip" else {})
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What its answers depend on."""
+        path = self.source.path
+        stat = path.stat() if path is not None and path.is_file() else None
+        return {
+            **self.identity,
+            "input": [str(path and path.absolute()), *([stat.st_size, stat.st_mtime] if stat else [])],
+            "columns": self.text_columns,
+            "rows": self.rows,
+        }
+
     def read(self) -> Iterator[Row | BadRow]:
         """The job's rows."""
-        rows = read_rows(self.source, self.text_columns, self.added)
+        table = self.target.format in ("csv", "parquet")
+        rows = read_rows(self.source, self.text_columns, self.added, same_columns=table)
         return rows if self.rows is None else islice(rows, *self.rows)
 
 
@@ -89,33 +98,39 @@ def run_job(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]
     Args:
         job: The job.
         classify: The model.
-        progress: Shows how far it is: takes the rows, and `initial`, `total` and `desc` as tqdm does.
+        progress: Shows how far it is: takes the answers, and then the rows to write, and `initial`, `total` and
+            `desc` as tqdm does.
 
     Raises:
         InputError: Something of the job is wrong. What was answered before is kept.
     """
     check_target(job.target)
-    if job.source.path is None or job.target.path is None:
-        rows, for_answers = tee(progress(job.read(), initial=0, total=None))
-        with row_writer(job.target, job.added, job.source) as write:
-            write(_complete(job, rows, _answer(job, for_answers, classify)))
+    if job.target.path is None:
+        _run_through(job, classify, progress)
         return
-    total = count_rows(job.source) if job.rows is None else job.rows[1] - job.rows[0]
-    with Journal(beside(job.target.path), job) as journal:
-        if journal.count:
-            logger.info("%s rows were done before; going on from there.", f"{journal.count:,}")
-        remaining = progress(islice(_checked(job), journal.count, None), initial=journal.count, total=total)
-        for answer in _answer(job, remaining, classify):
-            journal.add(answer)
-        rows_again = progress(job.read(), initial=0, total=total, desc="writing")
-        with row_writer(job.target, job.added, job.source) as write:
-            write(_complete(job, rows_again, journal.answers()))
-        journal.finished = True
+    with claim(job.target.path):
+        if job.source.path is None:
+            _run_through(job, classify, progress)
+            return
+        total = count_rows(job.source) if job.rows is None else job.rows[1] - job.rows[0]
+        with Journal(job.target.path, job.state, errors=job.on_error == "skip") as journal:
+            if journal.count:
+                logger.info("%s rows were done before; going on from there.", f"{journal.count:,}")
+            answers = _answer(job, islice(job.read(), journal.count, None), classify)
+            for answer in progress(answers, initial=journal.count, total=total):
+                journal.add(answer)
+            rows_again = progress(job.read(), initial=0, total=total, desc="writing")
+            with row_writer(job.target, job.added, job.source) as write:
+                write(_complete(job, rows_again, journal.answers()))
+            journal.finished = True
 
 
-def _checked(job: Job) -> Iterator[Row | BadRow]:
-    """The rows; in a table all must have the columns of the first, and better early than at the end."""
-    return job.read() if job.target.format in ("txt", "jsonl") else same_columns(job.read())
+def _run_through(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]) -> None:
+    """Write as it is read, for a pipe can't be read, or written, twice."""
+    rows, for_answers = tee(job.read())
+    answers = progress(_answer(job, for_answers, classify), initial=0, total=None)
+    with row_writer(job.target, job.added, job.source) as write:
+        write(_complete(job, rows, answers))
 
 
 def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Iterator[Row]:
@@ -137,7 +152,7 @@ def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Itera
             else:
                 ahead.append(None)
                 values = [row[column] for column in job.text_columns]
-                yield values[0] if len(values) == 1 else (values[0], values[1])
+                yield values[0] if len(values) == 1 else (values[0], values[1] or "")
 
     for answer in classify(texts()):
         while (error := ahead.popleft()) is not None:
@@ -145,7 +160,9 @@ def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Itera
         yield as_columns(answer, job.problem_type)
     yield from (error for error in ahead if error is not None)
     if stopped_by:
-        raise InputError(f"{stopped_by} Mend or remove it, or pass it through with --on_error skip.")
+        raise InputError(
+            f"{stopped_by} To go on, pass it through with --on_error skip; or mend or remove it, and begin anew."
+        )
     if bad:
         logger.warning("%s rows could not be read; their column %r says why.", f"{bad:,}", ERROR)
 
@@ -153,6 +170,8 @@ def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Itera
 def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) -> Iterator[Row]:
     """The rows with their answers; bad ones with the columns of the first good one, as far as they are known."""
     columns: list[str] = []
+    if job.rows is not None:  # all processes' rows have the columns of the file's first good one
+        columns = next((list(row) for row in replace(job, rows=None).read() if not isinstance(row, BadRow)), [])
     first: list[tuple[Row, Row]] = []  # bad rows before the first good one
     nothing = dict.fromkeys(job.added)
 
@@ -162,7 +181,9 @@ def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) ->
             known |= {column: json.dumps(known[column]) for column in job.text_columns if _is_no_text(known[column])}
         return {**known, **nothing, **answer}
 
-    for row, answer in zip(rows, answers, strict=True):
+    for row, answer in zip_longest(rows, answers):
+        if row is None or answer is None:
+            raise InputError(f"{job.source.path} was changed while it was read. Predict it again.")
         if not isinstance(row, BadRow):
             columns = columns or list(row)
             while first:
@@ -178,87 +199,3 @@ def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) ->
 
 def _is_no_text(value: Any) -> bool:
     return not isinstance(value, str | None)
-
-
-def beside(output: Path) -> Path:
-    """Where the answers are kept until the output is written; the same for every format of it."""
-    return output.with_name(f".{output.stem}.answers")
-
-
-class Journal(AbstractContextManager["Journal"]):
-    """Answers in a file, one a line, from which a job that was cut off goes on.
-
-    A process that is killed leaves half a line at most, which is dropped.
-
-    Attributes:
-        path: The file.
-        count: How many answers are in it.
-        finished: Whether it may go.
-    """
-
-    def __init__(self, path: Path, job: Job) -> None:
-        """Open it.
-
-        Args:
-            path: The file. One of another job is begun anew.
-            job: Its first line says what the answers depend on.
-        """
-        self.path, self.finished, self.count = path, False, 0
-        self._lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise InputError(f"Another process is at work on {job.target.path}. Let it end, or end it.") from None
-        source = job.source.path
-        stat = source.stat() if source is not None and source.is_file() else None
-        state = {
-            **job.identity,
-            "input": [str(source and source.absolute()), *([stat.st_size, stat.st_mtime] if stat else [])],
-            "columns": job.text_columns,
-            "rows": job.rows,
-        }
-        first = json.dumps(state, sort_keys=True).encode() + b"\n"
-        end = 0
-        if path.is_file():
-            with path.open("rb") as file:
-                if file.readline() == first:
-                    end = len(first)
-                    for line in file:
-                        if not line.endswith(b"\n") or (job.on_error == "stop" and line.startswith(b'{"error"')):
-                            break
-                        end += len(line)
-                        self.count += 1
-                else:
-                    logger.warning("%s is of another input, model or command; beginning anew.", path)
-        self._file = path.open("r+b" if end else "wb")
-        if end:
-            self._file.truncate(end)
-            self._file.seek(end)
-        else:
-            self._file.write(first)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close the file, and remove it if it has served, or has nothing in it."""
-        try:
-            self._file.close()
-        finally:
-            self._lock.release()
-            Path(self._lock.lock_file).unlink(missing_ok=True)
-            if self.finished or not self.count:
-                self.path.unlink(missing_ok=True)
-            elif kind is not None:
-                logger.error("%s answers are kept; the same command goes on from there.", f"{self.count:,}")
-
-    def add(self, answer: Row) -> None:
-        """Write one more answer."""
-        self._file.write(json.dumps(answer).encode() + b"\n")
-        self.count += 1
-        if self.count % FLUSHED == 0:
-            self._file.flush()
-
-    def answers(self) -> Iterator[Row]:
-        """All of them."""
-        self._file.flush()
-        with self.path.open("rb") as file:
-            next(file)
-            yield from map(json.loads, file)

@@ -28,10 +28,15 @@ def load_classifier(model: str, dtype: str = "auto") -> tuple[PreTrainedModel, P
         # Our own classes need no trust; another model's code isn't run, nor is the user asked in the middle of a job.
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         if not Path(model).is_dir():
-            verify_download(Path(str(cached_file(model, SAFE_WEIGHTS_NAME))), f"{model}'s {SAFE_WEIGHTS_NAME}")
+            verify_download(model_folder(model) / SAFE_WEIGHTS_NAME, f"{model}'s {SAFE_WEIGHTS_NAME}")
         options = {"dtype": dtype, "trust_remote_code": False}
         return AutoModelForSequenceClassification.from_pretrained(model, **options), tokenizer
     except Exception as error:  # each part of a broken folder raises its own
         raise InputError(
             f"There is no model to load at {model}: {(str(error) or repr(error)).splitlines()[0]}"
         ) from error
+
+
+def model_folder(model: str) -> Path:
+    """The folder that holds a model's weights; of one on the Hub, that of its commit in the cache."""
+    return Path(model) if Path(model).is_dir() else Path(str(cached_file(model, SAFE_WEIGHTS_NAME))).parent

@@ -5,7 +5,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ FORMATS = ("txt", "csv", "jsonl", "parquet")
 PIPED_FORMATS = FORMATS[:-1]
 PARQUET_ROWS = 10_000
 """Rows in a group of a parquet file."""
+JSON_SPACE = " \t\r\n"
+"""What may stand between JSON's values: a line of it is none."""
+TWICE = "a column name occurs twice: "
 SURROGATE = re.compile("[\ud800-\udfff]")
 """No character: what Python keeps of bytes that aren't UTF-8, and what a JSON escape may hold half of."""
 
@@ -66,13 +69,16 @@ class BadRow:
     error: str
 
 
-def read_rows(source: TextFile, text_columns: Sequence[str], added: Iterable[str]) -> Iterator[Row | BadRow]:
+def read_rows(
+    source: TextFile, text_columns: Sequence[str], added: Iterable[str], same_columns: bool = False
+) -> Iterator[Row | BadRow]:
     """Read texts.
 
     Args:
         source: ``txt``, one text a line; or ``csv`` (with a header), ``jsonl`` or ``parquet``.
         text_columns: The columns that must hold a text in every row. ``txt`` has the first and no other.
         added: The columns that the output adds, which must not be there yet.
+        same_columns: Whether every row must have the columns of the first good one, as in a table.
 
     Yields:
         Each row with all its columns, or what is wrong with it.
@@ -83,7 +89,9 @@ def read_rows(source: TextFile, text_columns: Sequence[str], added: Iterable[str
     """
     name = str(source.path or "Standard input")
     unit = "row" if source.format == "parquet" else "line"
-    found = columns_found = False
+    found = False
+    named = False  # whether the columns that must be there have been
+    columns: Collection[str] = ()  # of the first good row
     try:
         with _opened(source) as file:
             for number, row, error in READERS[source.format](file, text_columns[0]):
@@ -92,22 +100,19 @@ def read_rows(source: TextFile, text_columns: Sequence[str], added: Iterable[str
                 if error:
                     yield BadRow(_printable(row), f"{where} {error}")
                     continue
-                missing = [column for column in text_columns if column not in row]
-                if missing and not columns_found:
+                if not named and (missing := [column for column in text_columns if column not in row]):
                     raise InputError(
                         f"{name} has no column {missing[0]!r}; it has: {', '.join(row)}. "
                         "Name the right one with --text_column or --text_pair_column."
                     )
-                if taken := sorted(set(added) & set(row)):
-                    raise InputError(
-                        f"{name} has a column {taken[0]!r}, which the output adds with the model's own values. "
-                        "Rename yours."
-                    )
-                columns_found = True
-                if wrong := _wrong(row, text_columns, missing):
-                    yield BadRow(_printable(row), f"{where}{wrong}")
-                else:
-                    yield row
+                if not named and (taken := sorted(set(added) & set(row))):
+                    raise InputError(f"{name}{_taken(taken[0])} Rename yours.")
+                named = True
+                if wrong := _wrong(row, text_columns, added, columns if same_columns else ()):
+                    yield BadRow(_printable(row), _printable(f"{where}{wrong}"))
+                    continue
+                columns = columns or row.keys()
+                yield row
     except (csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{name} can't be read as {source.format}: {error}") from error
     if not found:
@@ -125,31 +130,51 @@ def count_rows(source: TextFile) -> int:
             if source.format == "parquet":
                 return pq.ParquetFile(file).metadata.num_rows
             if source.format == "jsonl":
-                return sum(1 for line in file if line.strip())
+                return sum(1 for line in file if line.strip(JSON_SPACE.encode()))
             return sum(1 for _ in READERS[source.format](file, ""))
     except (csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{source.path} can't be read as {source.format}: {error}") from error
 
 
-def _wrong(row: Row, text_columns: Sequence[str], missing: list[str]) -> str:
+def _wrong(row: Row, text_columns: Sequence[str], added: Iterable[str], columns: Collection[str]) -> str:
     """What is wrong with a row, or nothing. Of a pair, the second text may be missing, as in training."""
-    if missing:
-        return f" has no column {missing[0]!r}; it has: {', '.join(row)}."
     for column in text_columns:
-        if row[column] is None and column != text_columns[0]:
-            row[column] = ""
-        if not isinstance(row[column], str):
+        if column not in row:
+            return f" has no column {column!r}; it has: {', '.join(row)}."
+        if not isinstance(row[column], str) and (row[column] is not None or column == text_columns[0]):
             return f": {column!r} holds {row[column]!r}, which is no text."
-    if any(isinstance(value, str) and not value.isascii() and SURROGATE.search(value) for value in row.values()):
+    if _has_surrogates(row):
         return " isn't all UTF-8."
+    if taken := sorted(set(added) & set(row)):
+        return _taken(taken[0])
+    if columns and row.keys() != columns:
+        return (
+            f" has the columns {', '.join(row)}, and the first row {', '.join(columns)}; a table needs the same in "
+            "every row. Write .jsonl instead."
+        )
     return ""
 
 
-def _printable(row: Row) -> Row:
-    """A row with a replacement character for what is none."""
-    return {
-        column: SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value for column, value in row.items()
-    }
+def _taken(column: str) -> str:
+    return f" has a column {column!r}, which the output adds with the model's own values."
+
+
+def _has_surrogates(value: Any) -> bool:
+    """Whether some text in a value, however deep, holds what is no character."""
+    if isinstance(value, str):
+        return not value.isascii() and SURROGATE.search(value) is not None
+    if isinstance(value, dict):
+        return any(_has_surrogates(key) or _has_surrogates(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_has_surrogates, value))
+
+
+def _printable(value: Any) -> Any:
+    """A value with a replacement character for what is none."""
+    if isinstance(value, str):
+        return SURROGATE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    return list(map(_printable, value)) if isinstance(value, list) else value
 
 
 @contextmanager
@@ -183,11 +208,11 @@ def _read_csv(file: BinaryIO, _: str) -> Iterator[Found]:
     csv.field_size_limit(sys.maxsize)
     with _as_text(file) as lines:
         reader = csv.reader(lines, strict=True)
-        header = next(reader, [])
+        header = next((fields for fields in reader if fields), [])  # a line without anything is none
         if SURROGATE.search("".join(header)):
             raise csv.Error("the header isn't UTF-8; save the file as UTF-8")
         if len(set(header)) < len(header):
-            raise csv.Error(f"a column name occurs twice in the header: {', '.join(header)}")
+            raise csv.Error(TWICE + ", ".join(header))
         while True:
             try:
                 fields = next(reader)
@@ -196,7 +221,7 @@ def _read_csv(file: BinaryIO, _: str) -> Iterator[Found]:
             except csv.Error as error:
                 yield reader.line_num, {}, f"can't be read as csv: {error}."
                 continue
-            if fields:  # a line without anything is none
+            if fields:
                 fits = len(fields) == len(header)
                 wrong = "" if fits else f"has {len(fields)} fields, and the header {len(header)}."
                 yield reader.line_num, dict(zip(header, fields, strict=False)), wrong
@@ -205,11 +230,11 @@ def _read_csv(file: BinaryIO, _: str) -> Iterator[Found]:
 def _read_jsonl(file: BinaryIO, _: str) -> Iterator[Found]:
     with _as_text(file) as lines:
         for number, line in enumerate(lines, 1):
-            if not line.strip():
+            if not line.strip(JSON_SPACE):
                 continue
             try:
                 row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # a ValueError of its own for a number of 5,000 digits
                 yield number, {}, f"isn't JSON: {error}."
                 continue
             if isinstance(row, dict):
@@ -220,6 +245,9 @@ def _read_jsonl(file: BinaryIO, _: str) -> Iterator[Found]:
 
 def _read_parquet(file: BinaryIO, _: str) -> Iterator[Found]:
     with pq.ParquetFile(file) as opened:
+        names = opened.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise pa.ArrowInvalid(TWICE + ", ".join(names))
         batches = opened.iter_batches(batch_size=PARQUET_ROWS)
         for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
             yield number, row, ""

@@ -4,8 +4,7 @@ import csv
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glove_bilstm.inference.reading import PARQUET_ROWS, BadRow, Row, TextFile
+from glove_bilstm.inference.journal import beside
+from glove_bilstm.inference.reading import PARQUET_ROWS, Row, TextFile
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
 
@@ -58,8 +58,8 @@ def row_writer(target: TextFile, added: dict[str, pa.DataType], like: TextFile) 
     """Write rows. A file is written beside first: it appears, or is replaced, only when everything is written.
 
     Args:
-        target: The file or pipe. ``txt`` gets each row's ``prediction`` alone. There and in ``csv``, a list becomes a
-            JSON array.
+        target: The file, which must be claimed, or the pipe. ``txt`` gets each row's ``prediction`` alone. There and
+            in ``csv``, a list becomes a JSON array.
         added: The columns that the rows have and those read hadn't, and their types.
         like: What the rows were read from. From parquet to parquet, columns keep their types.
 
@@ -67,32 +67,27 @@ def row_writer(target: TextFile, added: dict[str, pa.DataType], like: TextFile) 
         A function that takes all the rows.
 
     Raises:
-        InputError: A table would have rows of several shapes.
+        InputError: Values of a parquet file's column would be of several types.
     """
     if target.path is None:
         with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as pipe:
             yield lambda rows: TEXT_WRITERS[target.format](pipe, rows)
         return
-    path = target.path
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    os.close(handle)
-    beside = Path(name)
-    mask = os.umask(0)  # it can't be read without being set
-    os.umask(mask)
-    beside.chmod(0o666 & ~mask)  # mkstemp's files are their owner's alone
+    # One name, which nobody else uses while the output is claimed: what a killed process left is replaced.
+    incomplete = beside(target.path, "incomplete")
 
     def write(rows: Iterable[Row]) -> None:
         if target.format == "parquet":
-            _write_parquet(beside, rows, added, like)
+            _write_parquet(incomplete, rows, added, like)
             return
-        with beside.open("w", encoding="utf-8", newline="") as file:
+        with incomplete.open("w", encoding="utf-8", newline="") as file:
             TEXT_WRITERS[target.format](file, rows)
 
     try:
         yield write
-        os.replace(beside, path)
+        os.replace(incomplete, target.path)
     finally:
-        beside.unlink(missing_ok=True)
+        incomplete.unlink(missing_ok=True)
 
 
 def _write_txt(file: TextIO, rows: Iterable[Row]) -> None:
@@ -103,7 +98,7 @@ def _write_txt(file: TextIO, rows: Iterable[Row]) -> None:
 
 def _write_csv(file: TextIO, rows: Iterable[Row]) -> None:
     writer: csv.DictWriter[str] | None = None
-    for row in same_columns(rows):
+    for row in rows:
         if writer is None:
             writer = csv.DictWriter(file, fieldnames=list(row))
             writer.writeheader()
@@ -111,8 +106,8 @@ def _write_csv(file: TextIO, rows: Iterable[Row]) -> None:
 
 
 def _as_cell(value: Any) -> Any:
-    """A list as JSON, which a program can read again whatever stands in it."""
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list) else value
+    """A list or an object as JSON, which a program can read again whatever stands in it."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
 
 
 def _write_jsonl(file: TextIO, rows: Iterable[Row]) -> None:
@@ -128,47 +123,46 @@ TEXT_WRITERS: dict[str, Callable[[TextIO, Iterable[Row]], None]] = {
 }
 
 
-def same_columns(rows: Iterable[Any]) -> Iterator[Any]:
-    """Pass rows on as long as all have the columns of the first, which a table needs; bad rows are let through.
-
-    Raises:
-        InputError: One hasn't.
-    """
-    columns: list[str] | None = None
-    for number, row in enumerate(rows, 1):
-        if isinstance(row, BadRow):
-            yield row
-            continue
-        columns = columns or list(row)
-        if set(row) != set(columns):
-            raise InputError(
-                f"Row {number:,} has the columns {', '.join(row)}, the first one {', '.join(columns)}; a table "
-                "needs the same in every row. Write .jsonl instead."
-            )
-        yield row
-
-
 def _write_parquet(path: Path, rows: Iterable[Row], added: dict[str, pa.DataType], like: TextFile) -> None:
-    remaining = same_columns(rows)
+    remaining = iter(rows)
     writer: pq.ParquetWriter | None = None
+    schema: pa.Schema | None = None
+    if like.format == "parquet":
+        schema = pq.read_schema(like.path)
+        for name, kind in added.items():
+            schema = schema.append(pa.field(name, kind))
     try:
         while group := list(islice(remaining, PARQUET_ROWS)):
-            if like.format == "parquet":
-                schema = pq.read_schema(like.path)
-                for name, kind in added.items():
-                    schema = schema.append(pa.field(name, kind))
-                table = pa.Table.from_pylist(group, schema=schema)
-            else:  # the rows tell, but empty lists alone don't tell what they are of
-                found = pa.Table.from_pylist(group)
-                table = found.cast(pa.schema([(one.name, added.get(one.name, one.type)) for one in found.schema]))
-            writer = writer or pq.ParquetWriter(path, table.schema)
-            if table.schema != writer.schema:
-                changed = next(new for new, old in zip(table.schema, writer.schema, strict=True) if new != old)
-                raise InputError(
-                    f"Column {changed.name!r} is of another type in later rows ({changed.type}) than in the first "
-                    f"{PARQUET_ROWS:,}; parquet needs one. Write .jsonl instead."
-                )
+            table = _as_table(group, added) if schema is None else pa.Table.from_pylist(group, schema=schema)
+            if writer is None:
+                writer = pq.ParquetWriter(path, table.schema)
+            table = table.select(writer.schema.names)  # an object's keys may stand in any order
+            for place, (new, old) in enumerate(zip(table.schema, writer.schema, strict=True)):
+                if pa.types.is_null(new.type):
+                    table = table.set_column(place, old, table.column(place).cast(old.type))
+                elif new.type != old.type:
+                    raise InputError(
+                        f"Column {new.name!r} is of another type in later rows ({new.type}) than in the first "
+                        f"{PARQUET_ROWS:,} ({old.type}); parquet needs one. Write .jsonl instead."
+                    )
             writer.write_table(table)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _as_table(group: Sequence[Row], added: dict[str, pa.DataType]) -> pa.Table:
+    """Rows as a table, whose types they tell; but of columns that are added, empty lists don't tell what of.
+
+    Raises:
+        InputError: A column's values are of several types.
+    """
+    columns = {}
+    for name in group[0]:
+        try:
+            columns[name] = pa.array([row[name] for row in group], added.get(name))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise InputError(
+                f"Column {name!r} holds values of several types ({error}); parquet needs one. Write .jsonl instead."
+            ) from error
+    return pa.table(columns)

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ def run(argv: list[str]) -> None:
     if options.texts:
         from glove_bilstm.scripts.tables import answers_table
 
-        _, classify = load(options, pairs=False)
+        _, classify, _ = load(options, pairs=False)
         print(answers_table(options.texts, list(classify(options.texts))))
         return
 
@@ -101,19 +102,19 @@ def run(argv: list[str]) -> None:
     if world > 1 and (source.path is None or target.path is None):
         raise InputError("Several processes read a file and write files; a pipe is for one.")
     columns = [options.text_column, *([options.text_pair_column] if options.text_pair_column else [])]
-    problem_type, classify = load(options, pairs=len(columns) == 2)
+    problem_type, classify, state = load(options, pairs=len(columns) == 2)
     job = Job(
         source=source,
         target=target,
         text_columns=columns,
         problem_type=problem_type,
         on_error=options.on_error,
-        identity={"model": state_of(options.model), "backend": options.backend, "dtype": options.dtype},
+        identity={"model": state, "backend": options.backend, "dtype": options.dtype},
         rows=shard(source, rank, world) if world > 1 else None,
     )
 
-    def progress(rows: Iterable[Any], **counts: Any) -> Iterable[Any]:
-        return tqdm(rows, unit="text", disable=True if rank else None, **counts)
+    def progress(items: Iterable[Any], **counts: Any) -> Iterable[Any]:
+        return tqdm(items, unit="text", disable=True if rank else None, **counts)
 
     run_job(job, classify, progress)
 
@@ -136,38 +137,42 @@ def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile,
     return source, target
 
 
-def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify]:
-    """The model's task, and what classifies with it."""
+def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify, list[Any]]:
+    """The model's task, what classifies with it, and what tells it from other models."""
     from glove_bilstm.inference.pairs import check_pairs
 
     if options.backend == "onnx":
         need("onnxruntime")
-        from glove_bilstm.inference.onnx_classifier import OnnxClassifier
+        from glove_bilstm.inference.onnx_classifier import FILES, OnnxClassifier
 
-        threads = options.num_workers or int(os.environ.get("OMP_NUM_THREADS", "0")) or None
+        told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        threads = options.num_workers or (int(told) if told.isdecimal() else 0) or None
         exported = OnnxClassifier.from_pretrained(options.model, threads=threads)
         check_pairs(exported.sep_token, pairs)
-        return exported.problem_type, lambda texts: exported.classify(texts, options.batch_size)
+        state = state_of(exported.folder, *FILES)
+        return exported.problem_type, lambda texts: exported.classify(texts, options.batch_size), state
 
     import torch
     from transformers.utils.logging import disable_progress_bar
 
     from glove_bilstm.inference.bulk import classify_texts
-    from glove_bilstm.inference.loading import load_classifier
+    from glove_bilstm.inference.loading import load_classifier, model_folder
 
     disable_progress_bar()
     if options.num_workers is not None:
         torch.set_num_threads(options.num_workers)
     model, tokenizer = load_classifier(options.model, options.dtype)
     check_pairs(tokenizer.sep_token, pairs)
-    return model.config.problem_type, lambda texts: classify_texts(model, tokenizer, texts, options.batch_size)
+    files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    state = state_of(model_folder(options.model), *files)
+    classify = partial(classify_texts, model, tokenizer, batch_size=options.batch_size)
+    return model.config.problem_type, classify, state
 
 
-def state_of(model: str) -> list[Any]:
-    """What tells one model from another: its name, and in a folder the times and sizes of its files."""
-    found = [Path(model) / name for name in ("config.json", "model.safetensors", "model.onnx")]
-    stats = [file.stat() for file in found if file.is_file()]
-    return [str(Path(model).absolute()) if stats else model, *([one.st_size, one.st_mtime] for one in stats)]
+def state_of(folder: Path, *names: str) -> list[Any]:
+    """What tells a model in a folder from another: its place, and the times and sizes of its files."""
+    stats = [(folder / name).stat() for name in names if (folder / name).is_file()]
+    return [str(folder.absolute()), *([one.st_size, one.st_mtime] for one in stats)]
 
 
 main = command(run)

@@ -69,6 +69,8 @@ def command(run: Callable[[list[str]], None]) -> Command:
         except KeyboardInterrupt as interrupt:
             print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
             return 130
+        except BrokenPipeError:  # who reads what is printed has enough, as `head` does
+            return 141  # as when SIGPIPE ends it
         except Exception as error:
             if "--debug" in arguments:
                 raise

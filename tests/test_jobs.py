@@ -4,11 +4,13 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tasks import read_jsonl
 
-from glove_bilstm.inference.jobs import Job, beside, run_job
+from glove_bilstm.inference.jobs import Job, run_job
+from glove_bilstm.inference.journal import beside, claim
 from glove_bilstm.inference.reading import TextFile, count_rows, read_rows
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
@@ -102,7 +105,7 @@ class TestCutOff:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
         with pytest.raises(KeyboardInterrupt):
             run_job(job(source, tmp_path / "out.jsonl"), Fake(4), quietly)
-        kept = beside(tmp_path / "out.jsonl")
+        kept = beside(tmp_path / "out.jsonl", "answers")
         with kept.open("a") as file:
             file.write('{"prediction": "<4>", "sco')
         fake = Fake(2)
@@ -115,13 +118,43 @@ class TestCutOff:
         assert fake.asked == ["0"] and "is of another input, model or command; beginning anew" in caplog.text
         write_jsonl(source, [{"text": str(number)} for number in range(9)])
         fake = Fake()
-        run_job(job(source, tmp_path / "out.csv", identity="another"), fake, quietly)
-        assert len(fake.asked) == 9 and not kept.exists()
+        run_job(job(source, tmp_path / "out.jsonl", identity="another"), fake, quietly)
+        assert len(fake.asked) == 9 and not list(tmp_path.glob(".*"))
+
+    def test_another_format_goes_on_and_another_job_does_not(self, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
+        other = write_jsonl(tmp_path / "other.jsonl", [{"text": "x"}])
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(source, tmp_path / "out.jsonl"), Fake(4), quietly)
+        run_job(job(other, tmp_path / "out.txt"), Fake(), quietly)  # of the same stem
+        fake = Fake()
+        with claim(tmp_path / "out.jsonl"), pytest.raises(KeyboardInterrupt):  # someone is at it
+            run_job(job(source, tmp_path / "out.csv"), Fake(1), quietly)
+        beside(tmp_path / "out.csv", "answers").unlink()
+        run_job(job(source, tmp_path / "out.csv"), fake, quietly)
+        assert fake.asked == ["4", "5", "6"] and not list(tmp_path.glob(".*"))
+
+    def test_what_a_killed_writer_left_goes(self, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
+        beside(tmp_path / "out.jsonl", "incomplete").write_text("half a r")
+        run_job(job(source, tmp_path / "out.jsonl"), Fake(), quietly)
+        assert read_jsonl(tmp_path / "out.jsonl")[0]["prediction"] == "<good>" and not list(tmp_path.glob(".*"))
+
+    def test_an_input_that_grows_meanwhile(self, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
+
+        def grow(texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+            yield from Fake()(texts)
+            write_jsonl(source, [{"text": "good"}] * 2)
+
+        with pytest.raises(InputError, match="was changed while it was read"):
+            run_job(job(source, tmp_path / "out.jsonl"), grow, quietly)
+        assert not (tmp_path / "out.jsonl").exists()
 
     def test_two_at_once(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
         with (
-            FileLock(tmp_path / ".out.answers.lock"),
+            FileLock(tmp_path / ".out.jsonl.lock"),
             pytest.raises(InputError, match=r"Another process is at work on .*out\.jsonl"),
         ):
             run_job(job(source, tmp_path / "out.jsonl"), Fake(), quietly)
@@ -130,7 +163,7 @@ class TestCutOff:
         rows = [{"text": f"a {'really ' * (number % 40)}good film {number}"} for number in range(30_000)]
         source = write_jsonl(tmp_path / "in.jsonl", rows)
         options = ["--model", model, "--input", source, "--output", tmp_path / "out.jsonl"]
-        kept = beside(tmp_path / "out.jsonl")
+        kept = beside(tmp_path / "out.jsonl", "answers")
         process = subprocess.Popen(command(*options), stderr=subprocess.PIPE, text=True)
         while not (kept.exists() and kept.stat().st_size > 100_000):
             assert process.poll() is None, "it ended before it could be killed"
@@ -185,6 +218,41 @@ class TestBadRows:
         assert list(rows[0]) == ["text", "n", "prediction", "score", "error"]
         assert "5 rows could not be read; their column 'error' says why." in caplog.text
 
+    @pytest.mark.parametrize(
+        ("line", "error"),
+        [
+            ('{"text": "bad", "m": {"a": ["\\ud800"]}}', "isn't all UTF-8"),
+            ('{"text": "bad", "\\ud800": 1}', "isn't all UTF-8"),
+            (f'{{"text": "bad", "m": {"9" * 5000}}}', "isn't JSON: Exceeds the limit"),
+            ('{"text": "bad", "m": 1, "score": 5}', "has a column 'score', which the output adds"),
+            ('{"text": "bad"}', "has the columns text, and the first row text, m; a table needs the same"),
+        ],
+    )
+    @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+    def test_odd_values_spoil_no_other_row(self, ending: str, line: str, error: str, tmp_path: Path) -> None:
+        (tmp_path / "in.jsonl").write_text(f'{{"text": "good", "m": null}}\n{line}\n{{"m": null, "text": "fine"}}\n')
+        target = tmp_path / f"out.{ending}"
+        run_job(job(tmp_path / "in.jsonl", target), Fake(), quietly)
+        if ending == "jsonl":
+            rows = read_jsonl(target)
+        elif ending == "csv":
+            rows = list(csv.DictReader(target.read_text().splitlines()))
+        else:
+            rows = pq.read_table(target).to_pylist()
+        assert [row["prediction"] or None for row in rows][::2] == ["<good>", "<fine>"]
+        if ending == "jsonl" and "a table" in error:  # any row may have its own
+            assert rows[1]["prediction"] == "<bad>"
+        else:
+            assert f"in.jsonl, line 2 {error}" in rows[1]["error"] and not rows[1]["prediction"]
+
+    def test_a_second_text_that_is_missing_stays_so(self, tmp_path: Path) -> None:
+        rows = [{"q": "a", "a": None}, {"q": "b", "a": "c"}]
+        source = write_jsonl(tmp_path / "in.jsonl", rows)
+        fake = Fake()
+        run_job(replace(job(source, tmp_path / "out.jsonl"), text_columns=["q", "a"]), fake, quietly)
+        assert fake.asked == [("a", ""), ("b", "c")]
+        assert [{"q": row["q"], "a": row["a"]} for row in read_jsonl(tmp_path / "out.jsonl")] == rows
+
     def test_csv(self, model: Path, tmp_path: Path) -> None:
         lines = [b"n,text", b"1,good", b"2", b'3,"ba"d', b"4,b\xff", b"5,x,y", b"", b"6,bad", b'7,"to the end']
         (tmp_path / "in.csv").write_bytes(b"\n".join(lines))
@@ -220,7 +288,7 @@ class TestBadRows:
         options = ["--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
         for _ in range(2):
             assert predict(model, *options) == 1
-            assert "line 3 isn't JSON" in (told := capsys.readouterr().err) and "with --on_error skip." in told
+            assert "line 3 isn't JSON" in (told := capsys.readouterr().err) and "with --on_error skip" in told
             assert "2 answers are kept; the same command goes on from there." in caplog.text
         assert predict(model, *options, "--on_error", "skip") == 0
         assert "2 rows were done before" in caplog.text
@@ -277,7 +345,8 @@ class TestPipes:
         process.stdout.close()
         told = process.stderr.read().decode()
         process.stderr.close()
-        assert process.wait() != 0 and "Traceback" not in told and "Exception ignored" not in told
+        assert process.wait() == 141 and "Broken pipe" not in told
+        assert "Traceback" not in told and "Exception ignored" not in told
 
 
 class TestShards:
@@ -297,6 +366,21 @@ class TestShards:
             [row for part in parts for row in part], read_jsonl(tmp_path / "out.jsonl"), strict=True
         ):
             assert ours.pop("score") == pytest.approx(alone.pop("score"), abs=1e-6) and ours == alone
+
+    def test_bad_rows_have_the_columns_of_the_file(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "in.csv").write_text("id,text\n1,good\n2,bad\n3,x,y\n4,x,y\n")
+        options = ["--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv", "--on_error", "skip"]
+        assert predict(model, *options) == 0
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        parts = []
+        for rank in range(2):
+            monkeypatch.setenv("RANK", str(rank))
+            assert predict(model, *options) == 0
+            parts.append((tmp_path / f"out-{rank:05}-of-00002.csv").read_text().splitlines())
+        assert parts[0] + parts[1][1:] == (tmp_path / "out.csv").read_text().splitlines()
+        assert parts[1][0] == parts[0][0] == "id,text,prediction,score,error" and parts[1][1].startswith("3,x,")
 
     def test_torchrun(self, model: Path, tmp_path: Path, make_rows: Callable) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", make_rows(31, seed=6))
@@ -331,6 +415,34 @@ class TestBackends:
                 assert ours.pop("score") == pytest.approx(theirs["score"], abs=1e-6)
                 assert ours == {name: value for name, value in theirs.items() if name != "score"}
 
+    @pytest.mark.parametrize("told", ["", "2,1", "-1", "many"])
+    def test_whatever_openmp_is_told(self, told: str, model: Path, tmp_path: Path, monkeypatch: Any) -> None:
+        assert main(["export", "--model", str(model), "--output", str(tmp_path / "onnx")]) == 0
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        assert predict(tmp_path / "onnx", "good") == 0
+
+    def test_the_model_that_answered_is_the_one_that_goes_on(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ours = tmp_path / "ours"
+        shutil.copytree(model, ours)
+        assert main(["export", "--model", str(ours), "--output", str(ours / "onnx")]) == 0
+        (tmp_path / "in.jsonl").write_text('{"text": "good"}\nnonsense\n')
+        options = ["--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
+        for backend, file in (
+            ("onnx", "onnx/model.onnx"),
+            ("onnx", "onnx/tokenizer.json"),
+            ("torch", "tokenizer.json"),
+        ):
+            told = []
+            for change in (False, False, True):
+                if change:
+                    os.utime(ours / file, (1, 1))
+                caplog.clear()
+                assert predict(ours, *options, "--backend", backend) == 1
+                told.append("beginning anew" in caplog.text)
+            assert told[1:] == [False, True]
+
     def test_what_does_not_fit(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert predict(model, "good", "--backend", "onnx") == 1
         assert "holds no exported model: it has no model.onnx" in capsys.readouterr().err
@@ -341,8 +453,8 @@ class TestBackends:
 
 def test_rows_are_counted_as_they_are_read(tmp_path: Path) -> None:
     contents = {
-        "jsonl": b'{"text": "a"}\n\n{"text": "b"}\nnonsense\n',
-        "csv": b'text\n"two\nlines"\n\nb\nc,d\n',
+        "jsonl": b'{"text": "a"}\n \t\n{"text": "b"}\n\xc2\xa0\n',
+        "csv": b'\ntext\n"two\nlines"\n\nb\nc,d\n',
         "txt": b"a\n\nb",
     }
     for ending, content in contents.items():

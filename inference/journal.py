@@ -1,0 +1,122 @@
+"""What a job leaves beside its output until that is written: a lock, and the answers so far."""
+
+import glob
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from glove_bilstm.inference.reading import Row
+from glove_bilstm.vectors.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+FLUSHED = 1000
+"""After how many answers what is known of them is on the disk, so that at most as many are computed again."""
+
+
+def beside(output: Path, kind: str) -> Path:
+    """A hidden file next to an output, for its "lock", its "answers" or what is "incomplete" of it."""
+    return output.with_name(f".{output.name}.{kind}")
+
+
+@contextmanager
+def claim(output: Path) -> Iterator[None]:
+    """Keep other processes from writing the same file meanwhile.
+
+    Raises:
+        InputError: One is at it.
+    """
+    lock = FileLock(beside(output, "lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"Another process is at work on {output}. Let it end, or end it.") from None
+    try:
+        yield
+    finally:
+        # While it is held: who opened the file before sees then that it is gone, and takes it for no lock.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+class Journal(AbstractContextManager["Journal"]):
+    """Answers in a file, one a line, from which a job that was cut off goes on; its output must be claimed.
+
+    A process that is killed leaves half a line at most, which is dropped.
+
+    Attributes:
+        path: The file.
+        count: How many answers are in it.
+        finished: Whether it may go.
+    """
+
+    def __init__(self, output: Path, state: dict[str, Any], errors: bool) -> None:
+        """Open it.
+
+        Args:
+            output: What the answers are for. Those for the same rows in another format are taken over.
+            state: What the answers depend on, which the first line says. A file that says otherwise is begun anew.
+            errors: Whether rows that couldn't be read count as answered.
+        """
+        self.path, self.finished, self.count = beside(output, "answers"), False, 0
+        first = json.dumps(state, sort_keys=True).encode() + b"\n"
+        if not self.path.exists():
+            self._take_over(output, first)
+        end = 0
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                if file.readline() == first:
+                    end = len(first)
+                    for line in file:
+                        if not line.endswith(b"\n") or (not errors and line.startswith(b'{"error"')):
+                            break
+                        end += len(line)
+                        self.count += 1
+                else:
+                    logger.warning("%s is of another input, model or command; beginning anew.", self.path)
+        self._file = self.path.open("r+b" if end else "wb")
+        if end:
+            self._file.truncate(end)
+            self._file.seek(end)
+        else:
+            self._file.write(first)
+
+    def _take_over(self, output: Path, first: bytes) -> None:
+        for path in output.parent.glob(f".{glob.escape(output.stem)}.*.answers"):
+            other = output.with_name(path.name.removeprefix(".").removesuffix(".answers"))
+            with suppress(InputError), claim(other):  # not from a process that is at work
+                with path.open("rb") as file:
+                    ours = file.readline() == first
+                if ours:
+                    os.replace(path, self.path)
+                    return
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the file, and remove it if it has served, or has nothing in it."""
+        try:
+            self._file.close()
+        finally:
+            if self.finished or not self.count:
+                self.path.unlink(missing_ok=True)
+            elif kind is not None:
+                logger.error("%s answers are kept; the same command goes on from there.", f"{self.count:,}")
+
+    def add(self, answer: Row) -> None:
+        """Write one more answer."""
+        self._file.write(json.dumps(answer).encode() + b"\n")
+        self.count += 1
+        if self.count % FLUSHED == 0:
+            self._file.flush()
+
+    def answers(self) -> Iterator[Row]:
+        """All of them."""
+        self._file.flush()
+        with self.path.open("rb") as file:
+            next(file)
+            yield from map(json.loads, file)
