@@ -415,11 +415,11 @@ class TestBackends:
                 assert ours.pop("score") == pytest.approx(theirs["score"], abs=1e-6)
                 assert ours == {name: value for name, value in theirs.items() if name != "score"}
 
-    @pytest.mark.parametrize("told", ["", "2,1", "-1", "many"])
-    def test_whatever_openmp_is_told(self, told: str, model: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_whatever_openmp_is_told(self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert main(["export", "--model", str(model), "--output", str(tmp_path / "onnx")]) == 0
-        monkeypatch.setenv("OMP_NUM_THREADS", told)
-        assert predict(tmp_path / "onnx", "good") == 0
+        for told in ("", "2,1", "-1", "many"):
+            monkeypatch.setenv("OMP_NUM_THREADS", told)
+            assert predict(tmp_path / "onnx", "good") == 0
 
     def test_the_model_that_answered_is_the_one_that_goes_on(
         self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
