@@ -189,10 +189,13 @@ def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) ->
             while first:
                 yield mended(*first.pop(0))
             yield {**row, **nothing, **answer}
-        elif columns:
-            yield mended(row.row, answer)
+            continue
+        if job.on_error == "stop":  # in a table it is bad, and was answered for another format
+            raise InputError(row.error)
+        if columns:
+            yield mended(row.row, {ERROR: row.error})
         else:
-            first.append((row.row, answer))
+            first.append((row.row, {ERROR: row.error}))
     columns = columns or job.text_columns
     yield from (mended(*early) for early in first)
 

@@ -66,8 +66,8 @@ class Journal(AbstractContextManager["Journal"]):
         """
         self.path, self.finished, self.count = beside(output, "answers"), False, 0
         first = json.dumps(state, sort_keys=True).encode() + b"\n"
-        if not self.path.exists():
-            self._take_over(output, first)
+        if not self.path.exists() and self._take_over(output, first):
+            errors = False  # what is wrong in a table may be right in another format
         end = 0
         if self.path.is_file():
             with self.path.open("rb") as file:
@@ -87,7 +87,7 @@ class Journal(AbstractContextManager["Journal"]):
         else:
             self._file.write(first)
 
-    def _take_over(self, output: Path, first: bytes) -> None:
+    def _take_over(self, output: Path, first: bytes) -> bool:
         for path in output.parent.glob(f".{glob.escape(output.stem)}.*.answers"):
             other = output.with_name(path.name.removeprefix(".").removesuffix(".answers"))
             with suppress(InputError), claim(other):  # not from a process that is at work
@@ -95,7 +95,8 @@ class Journal(AbstractContextManager["Journal"]):
                     ours = file.readline() == first
                 if ours:
                     os.replace(path, self.path)
-                    return
+                    return True
+        return False
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Close the file, and remove it if it has served, or has nothing in it."""

@@ -65,6 +65,14 @@ def job(source: Path, target: Path, on_error: Any = "skip", identity: Any = "one
     return Job(TextFile.at(source), TextFile.at(target), ["text"], None, on_error, {"model": identity})
 
 
+def read_output(file: Path) -> list[dict[str, Any]]:
+    if file.suffix == ".jsonl":
+        return read_jsonl(file)
+    if file.suffix == ".csv":
+        return list(csv.DictReader(file.read_text().splitlines()))
+    return pq.read_table(file).to_pylist()
+
+
 def quietly(rows: Iterable[Any], **_: Any) -> Iterable[Any]:
     return rows
 
@@ -133,6 +141,26 @@ class TestCutOff:
         beside(tmp_path / "out.csv", "answers").unlink()
         run_job(job(source, tmp_path / "out.csv"), fake, quietly)
         assert fake.asked == ["4", "5", "6"] and not list(tmp_path.glob(".*"))
+
+    @pytest.mark.parametrize("endings", [("csv", "jsonl"), ("jsonl", "csv"), ("jsonl", "parquet")])
+    @pytest.mark.parametrize("on_error", ["skip", "stop"])
+    def test_another_format_has_rows_of_its_own_that_are_bad(
+        self, endings: tuple[str, str], on_error: str, tmp_path: Path
+    ) -> None:
+        rows = [{"text": "a", "n": 1}, {"text": "b"}, {"text": "c", "n": 2}, {"text": "d", "n": 3}]
+        source = write_jsonl(tmp_path / "in.jsonl", rows)
+        with pytest.raises((KeyboardInterrupt, InputError)):
+            run_job(job(source, tmp_path / f"out.{endings[0]}", on_error), Fake(2), quietly)
+        target = tmp_path / f"out.{endings[1]}"
+        if on_error == "stop" and endings[1] != "jsonl":
+            with pytest.raises(InputError, match="line 2 has the columns text, and the first row text, n"):
+                run_job(job(source, target, on_error), Fake(), quietly)
+            assert not target.exists()
+            return
+        run_job(job(source, target, on_error), Fake(), quietly)
+        whole = tmp_path / f"whole.{endings[1]}"
+        run_job(job(source, whole, on_error), Fake(), quietly)
+        assert read_output(target) == read_output(whole)
 
     def test_what_a_killed_writer_left_goes(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
@@ -203,12 +231,7 @@ class TestBadRows:
         (tmp_path / "in.jsonl").write_text("\n".join(LINES[1:] + LINES[:1]))
         target = tmp_path / f"out.{ending}"
         assert predict(model, "--input", tmp_path / "in.jsonl", "--output", target, "--on_error", "skip") == 0
-        if ending == "jsonl":
-            rows = read_jsonl(target)
-        elif ending == "csv":
-            rows = list(csv.DictReader(target.read_text().splitlines()))
-        else:
-            rows = pq.read_table(target).to_pylist()
+        rows = read_output(target)
         errors = [row["error"] for row in rows]
         assert len(rows) == 7 and not errors[-1] and not errors[-2]
         for error, number in zip(errors, [1, 2, 3, 5, 6], strict=False):
@@ -233,12 +256,7 @@ class TestBadRows:
         (tmp_path / "in.jsonl").write_text(f'{{"text": "good", "m": null}}\n{line}\n{{"m": null, "text": "fine"}}\n')
         target = tmp_path / f"out.{ending}"
         run_job(job(tmp_path / "in.jsonl", target), Fake(), quietly)
-        if ending == "jsonl":
-            rows = read_jsonl(target)
-        elif ending == "csv":
-            rows = list(csv.DictReader(target.read_text().splitlines()))
-        else:
-            rows = pq.read_table(target).to_pylist()
+        rows = read_output(target)
         assert [row["prediction"] or None for row in rows][::2] == ["<good>", "<fine>"]
         if ending == "jsonl" and "a table" in error:  # any row may have its own
             assert rows[1]["prediction"] == "<bad>"
