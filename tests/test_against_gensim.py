@@ -4,6 +4,7 @@ The files are gensim's own test data, which its wheel brings along: text and bin
 models of fastText old and new, words in Cyrillic and in bytes that aren't UTF-8.
 """
 
+import sys
 import warnings
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from glove_bilstm import WordVectors, load_vectors
 from glove_bilstm.vectors.errors import InputError
 
+if sys.version_info >= (3, 14):
+    pytest.skip("gensim has no wheel for Python 3.14", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # gensim's own
     from gensim.models import KeyedVectors
