@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from glove_bilstm.hub.assessment import (
@@ -118,13 +119,14 @@ def make_card(
         vocabulary=f"{config.vocab_size:,}",
         strategy=result.strategy,
         arguments=training.to_dict(),
+        longest=f"{training.max_steps:,}" if training.max_steps > 0 else f"{training.num_train_epochs} epochs",
         step_size=training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
         steps=f"{result.steps:,}",
         best_step=None if result.best_step is None else f"{result.best_step:,}",
         options={
             name: value
             for name, value in {"max_length": data.max_length, **decisive_options(training)}.items()
-            if value not in (None, False, {})
+            if value not in (None, False, {}) and not (name == "num_train_epochs" and training.max_steps > 0)
         },
         drift=None if result.drift is None else _drift(result.drift),
         architecture={
@@ -232,9 +234,18 @@ def _results(result: TrainingResult) -> dict[str, Any]:
         rows = [[both, said, right, neither] for (neither, said), (right, both) in counts.tolist()]
     else:
         rows = counts.tolist()
-    shown["confusions"] = [
-        [_cell(label), *(f"{count:,}" for count in row)] for label, row in zip(labels, rows, strict=True)
-    ]
+    if several or len(labels) <= MOST_LABELS:
+        shown["confusions"] = [
+            [_cell(label), *(f"{count:,}" for count in row)] for label, row in zip(labels, rows, strict=True)
+        ]
+    else:  # the whole table grows with the square of the classes
+        wrong = counts - np.diag(np.diag(counts))
+        most = np.argsort(-wrong, axis=None, kind="stable")[:MOST_LABELS]
+        shown["most_confused"] = [
+            [_cell(labels[true]), _cell(labels[said]), f"{wrong[true, said]:,}"]
+            for true, said in zip(*np.unravel_index(most, wrong.shape), strict=True)
+            if wrong[true, said]
+        ]
     calibration = calibrate(result)
     shown["calibration"] = {
         "error": f"{calibration.error:.3f}",
@@ -265,13 +276,16 @@ def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
 
 
+EXAMPLE_LINE = re.compile(r'^(classify = pipeline\("text-classification", model=")([^"\n]+)', re.MULTILINE)
+
+
 def name_after_repository(card: str, repo_id: str) -> str:
     """A card whose title and example name the repository rather than the folder that the model was trained in."""
-    example = re.search(r'model="([^"\n]+)"', card)
+    example = EXAMPLE_LINE.search(card)
     if example is None:
         return card
-    title = re.compile(rf"^# {re.escape(Path(example[1]).name)}$", re.MULTILINE)
-    renamed = card.replace(f'"{example[1]}"', f'"{repo_id}"')
+    title = re.compile(rf"^# {re.escape(Path(example[2]).name)}$", re.MULTILINE)
+    renamed = EXAMPLE_LINE.sub(lambda found: found[1] + repo_id, card, count=1)
     return title.sub(lambda _: f"# {Path(repo_id).name}", renamed, count=1)
 
 
@@ -281,8 +295,8 @@ def _figure(name: str, value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    """A label as a cell of a Markdown table can hold it."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """A label as a cell of a Markdown table shows it."""
+    return _word(" ".join(text.split()))
 
 
 def _drift(drift: Drift) -> dict[str, Any]:

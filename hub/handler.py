@@ -29,6 +29,8 @@ class EndpointHandler:
         if "inputs" not in data:
             raise ValueError('A request needs "inputs": a text, or a list of texts.')
         inputs = data["inputs"]
+        if inputs == []:  # the pipeline takes at least one
+            return []
         parameters = {"top_k": 1, **(data.get("parameters") or {})}
         answers = self.classify(inputs if isinstance(inputs, list) else [inputs], **parameters)
         return answers if isinstance(inputs, list) else answers[0]

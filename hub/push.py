@@ -13,7 +13,12 @@ from typing import Any, TypeVar
 
 import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors import SafetensorError, safe_open
 
 from glove_bilstm.hub.card import PICTURES, name_after_repository
@@ -268,6 +273,8 @@ def _sentence(error: HfHubHTTPError, repo_id: str) -> str:
             f"Your token has no permission to write to {repo_id}: {told}. Use one that may write, or push to your own "
             "namespace."
         )
+    if isinstance(error, RevisionNotFoundError):
+        return f"{repo_id} has no such --revision, and a pull request needs one that is there. Look at the spelling."
     if status == 404:
         return f"The Hub finds no {repo_id} that your token may see. Look at the spelling, and at who owns it."
     if status == 412:
@@ -293,7 +300,10 @@ def _scan(file: Path) -> None:
         except SafetensorError as error:
             raise InputError(f"{file} is not in the safetensors format ({error}).") from error
     else:
-        text = file.read_text(encoding="utf-8")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file} isn't UTF-8 text ({error}). Save it as UTF-8.") from error
         if file.suffix == ".json":
             _read_json(text, str(file))
     # The words of a vocabulary may look like paths.

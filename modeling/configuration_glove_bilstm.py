@@ -65,6 +65,20 @@ class GloveBiLSTMConfig(PreTrainedConfig):
         )
         super().__post_init__(**kwargs)
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Make a configuration, as every `PreTrainedConfig` does; other labels leave out the thresholds of the old.
+
+        Args:
+            config_dict: What `to_dict` gave.
+            **kwargs: What replaces it, such as `id2label` or `num_labels`.
+        """
+        old = list(config_dict.get("id2label", {}).values())
+        new = list((kwargs.get("id2label") or {}).values()) or old
+        if new != old or kwargs.get("num_labels", len(old)) != len(old):
+            config_dict = {**config_dict, "thresholds": None}
+        return super().from_dict(config_dict, **kwargs)
+
     def validate_sizes(self) -> None:
         """Refuse a size below 1. Run by `@strict` at construction and at loading."""
         for name in ("vocab_size", "embedding_dim", "hidden_size", "num_hidden_layers"):
@@ -83,7 +97,8 @@ class GloveBiLSTMConfig(PreTrainedConfig):
             return
         if len(self.thresholds) != self.num_labels:
             raise ValueError(
-                f"There are {len(self.thresholds)} thresholds for {self.num_labels} labels; give each one."
+                f"There are {len(self.thresholds)} thresholds for {self.num_labels} labels; give each one, "
+                "or thresholds=None."
             )
         for threshold in self.thresholds:
             if not 0 <= threshold <= 1:

@@ -64,26 +64,43 @@ class TestCard:
 
     def test_strange_texts_and_labels(self, tmp_path: Path, vectors_file: Path) -> None:
         texts = ["a | good <b>film</b>", "`awful` *plot* $x$ [link](here)", "the\nfilm", "dull " * 200]
-        rows = [{"text": text, "label": name} for name in ("a|b", "$c$") for text in texts * 6]
+        rows = [{"text": text, "label": name} for name in ("a|b", "<i>c</i> $d$") for text in texts * 6]
         data = write_jsonl(tmp_path / "strange.jsonl", rows)
         command("train", "--dataset", data, "--vectors", vectors_file, "--output_dir", tmp_path / "out", *TINY)
         card = (tmp_path / "out" / "README.md").read_text()
+        assert "| a\\|b |" in card and "| \\<i\\>c\\</i\\> \\$d\\$ |" in card
         wrong = re.search(r"\| text \| true \|.*?\n\|.*?\n(.*?)\n\n", card, re.DOTALL)
         assert wrong is not None
         for line in wrong[1].splitlines():
             assert len(re.findall(r"(?<!\\)\|", line)) == 5 and len(line) < 900 and "<b>" not in line
 
+    def test_many_classes_and_few_steps(self, tmp_path: Path, vectors_file: Path) -> None:
+        """The table of confusions grows with the square of the classes; and steps end a run, not epochs."""
+        rows = [{"text": f"the film {n}", "label": f"class {n % 33}"} for n in range(330)]
+        data = write_jsonl(tmp_path / "many.jsonl", rows)
+        steps = ["--max_steps", "7"]
+        command("train", "--dataset", data, "--vectors", vectors_file, "--output_dir", tmp_path / "out", *TINY, *steps)
+        card = (tmp_path / "out" / "README.md").read_text()
+        assert len(re.findall(r"^\| class \d+ \| class \d+ \| \d+ \|$", card, re.MULTILINE)) in range(3, 31)
+        assert max(map(len, card.splitlines())) < 2_000
+        assert "texts were taken, of at most 7." in card and "| num_train_epochs |" not in card
+
 
 class TestRepository:
-    CARD = '---\nx: y\n---\n\n# tiny\n\npipeline(model="tiny")\n\n# other tiny\n'
+    EXAMPLE = 'classify = pipeline("text-classification", model="tiny", trust_remote_code=True)'
+    CARD = f'---\nx: model="y"\n---\n\n# tiny\n\n{EXAMPLE}\n\n# other tiny\n| a "tiny" film |\n'
 
     def test_its_name_instead_of_the_folders(self) -> None:
         named = name_after_repository(self.CARD, "some/body")
-        assert named == '---\nx: y\n---\n\n# body\n\npipeline(model="some/body")\n\n# other tiny\n'
+        assert named == self.CARD.replace('model="tiny"', 'model="some/body"').replace("# tiny", "# body", 1)
         assert name_after_repository(named, "some/body") == named
         assert name_after_repository(named, "else/where") == named.replace("some/body", "else/where").replace(
             "# body", "# where"
         )
+
+    def test_a_folder_called_as_the_task(self) -> None:
+        card = self.CARD.replace("tiny", "text-classification")
+        assert 'pipeline("text-classification", model="some/body"' in name_after_repository(card, "some/body")
 
     def test_a_card_without_an_example(self) -> None:
         assert name_after_repository("# mine\n", "some/body") == "# mine\n"

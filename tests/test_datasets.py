@@ -94,6 +94,12 @@ def test_csv_values_stay_as_they_are_written(folder: bool, tmp_path: Path) -> No
     assert data.labels == ["NA", "None"] and "7" in data.splits["train"]["text"][:]
 
 
+def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_jsonl(tmp_path / "train.jsonl", rows("a", "b"))
+    monkeypatch.chdir(tmp_path)
+    assert len(load_raw_splits(".")["train"].rows) == 2
+
+
 def test_many_classes_of_few_rows(tmp_path: Path) -> None:
     data = load(write_jsonl(tmp_path / "mine.jsonl", rows(*[f"class {n % 25}" for n in range(50)])), share=0.1)
     assert len(data.splits["validation"]) == 5 and len(data.splits["train"]) == 45

@@ -23,6 +23,7 @@ print(json.dumps([
     handler({{"inputs": texts}}),
     handler({{"inputs": texts[0], "parameters": {{"top_k": None}}}}),
     handler({{"inputs": {{"text": "a good film"}}}}),
+    handler({{"inputs": []}}),
     [answer["label"] for answer in handler.classify(texts)],
     refused,
 ]))
@@ -32,8 +33,8 @@ print(json.dumps([
 def test_requests(model: Path, tmp_path: Path) -> None:
     done = run(sys.executable, "-I", "-S", "-W", "error", "-c", CODE, model, env={"HF_HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    one, many, every, mapped, labels, refused = json.loads(done.stdout.splitlines()[-1])
-    assert [answer["label"] for answer in one] == labels[:1] and mapped == one
+    one, many, every, mapped, none, labels, refused = json.loads(done.stdout.splitlines()[-1])
+    assert [answer["label"] for answer in one] == labels[:1] and mapped == one and none == []
     assert [[answer["label"] for answer in of_text] for of_text in many] == [[label] for label in labels]
     assert len(every) == 2 and sum(answer["score"] for answer in every) > 0.999
     assert refused == 'A request needs "inputs": a text, or a list of texts.'

@@ -140,6 +140,11 @@ class TestNeverPushed:
         with pytest.raises(InputError, match="not in the safetensors format"):
             plan_push(folder)
 
+    def test_a_card_in_another_encoding(self, folder: Path) -> None:
+        (folder / "README.md").write_text("# mine", encoding="utf-16")
+        with pytest.raises(InputError, match=r"README\.md isn't UTF-8 text"):
+            plan_push(folder)
+
     def test_words_may_look_like_paths(self, folder: Path) -> None:
         tokenizer = json.loads((folder / "tokenizer.json").read_text())
         tokenizer["model"]["vocab"]["/home/me"] = 999
@@ -200,6 +205,11 @@ class TestRefused:
         with pytest.raises(InputError, match="already holds a model of the type 'bert'.* another --repo_id"):
             Destination(REPO, revision="new").push(folder)
         assert list(hub.repositories[REPO].heads) == ["main"] and len(hub.files(REPO)) == 1
+
+    def test_a_pull_request_to_a_branch_that_is_not_there(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO).push(folder)
+        with pytest.raises(InputError, match="has no such --revision"):
+            Destination(REPO, revision="new", create_pr=True).push(folder)
 
     def test_a_bad_name(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
         assert main(["push", "--model", str(folder), "--repo_id", "a/b/c"]) == 1

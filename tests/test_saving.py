@@ -50,6 +50,25 @@ class TestConfig:
         assert loaded.thresholds == [1 / 3, 0.1 + 0.2] and (loaded.target_mean, loaded.target_std) == (1e6 / 7, 2**0.5)
         assert set(loaded.auto_map) == {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
 
+    @pytest.mark.parametrize(
+        ("changes", "kept"),
+        [
+            ({"id2label": {0: "a", 1: "b", 2: "c"}}, False),
+            ({"id2label": {0: "yes", 1: "no"}}, False),
+            ({"num_labels": 3}, False),
+            ({"id2label": {"0": "no", "1": "yes"}, "num_labels": 2}, True),
+            ({"embedding_dropout": 0.1}, True),
+        ],
+    )
+    def test_other_labels_leave_out_thresholds(self, changes: dict[str, Any], kept: bool, tmp_path: Path) -> None:
+        names = {0: "no", 1: "yes"}
+        GloveBiLSTMConfig(id2label=names, label2id={"no": 0, "yes": 1}, thresholds=[0.2, 0.3]).save_pretrained(
+            tmp_path
+        )
+        loaded = AutoConfig.from_pretrained(tmp_path, **changes)
+        assert loaded.thresholds == ([0.2, 0.3] if kept else None)
+        loaded.save_pretrained(tmp_path / "again")
+
 
 class TestSaving:
     @pytest.mark.parametrize("pooling", POOLINGS)

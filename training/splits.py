@@ -140,7 +140,7 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
         if untyped:
             loaded = _load("csv", path, data_files=files, **_csv_options(all_files[0]))
         else:
-            loaded = _load(str(path), path)
+            loaded = _load(str(path.resolve()), path)  # "." is no name for it
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and not Path(str(dataset)).suffix:
         loaded = _load(str(dataset), None)
     else:
