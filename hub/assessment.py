@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import expit, softmax
-from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
+from sklearn.metrics import confusion_matrix
 
 from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.training.metrics import thresholds_of
@@ -92,7 +92,9 @@ def count_confusions(result: TrainingResult) -> np.ndarray:
     """
     answers = result.answers["validation"]
     if result.data.problem_type == MULTI_LABEL:
-        return multilabel_confusion_matrix(answers.references, _applying(result, answers))
+        right, said = answers.references.astype(bool), _applying(result, answers).astype(bool)
+        pairs = [[~right & ~said, ~right & said], [right & ~said, right & said]]
+        return np.array(pairs).sum(axis=2).transpose(2, 0, 1)  # scikit-learn takes one label for two classes
     labels = np.arange(len(result.data.labels))
     return confusion_matrix(answers.references, answers.logits.argmax(axis=1), labels=labels)
 

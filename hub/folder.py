@@ -11,6 +11,8 @@ from glove_bilstm.training.run import TrainingResult
 
 HANDLER = "handler.py"
 DRIFT = "drift.json"
+PREFIX = ".incomplete-"
+"""Of the folder in which a model is written, beside where it goes."""
 OPTIONAL = (DRIFT, *PICTURES)
 """The files that not every model has."""
 
@@ -32,7 +34,11 @@ def write_model_folder(
         repo_id: The repository on the Hub that the card names. None: it names the folder.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=output_dir))
+    for left in output_dir.glob(f"{PREFIX}*"):  # by a process that was killed
+        for file in (left / "old").glob("*"):
+            os.replace(file, output_dir / file.name)
+        shutil.rmtree(left)
+    workspace = Path(tempfile.mkdtemp(prefix=PREFIX, dir=output_dir))
     staging, replaced = workspace / "new", workspace / "old"
     staging.mkdir()
     replaced.mkdir()

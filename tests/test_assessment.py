@@ -63,6 +63,8 @@ class TestConfusions:
         assert count_confusions(result).tolist() == [[[0, 1], [1, 1]], [[2, 0], [0, 1]]]
         strict = made(MULTI_LABEL, [[2, -2], [2, 2]], [[1, 0], [0, 1]], ["a", "b"], thresholds=[0.99, 0.01])
         assert count_confusions(strict).tolist() == [[[1, 0], [1, 0]], [[0, 1], [0, 1]]]
+        one = made(MULTI_LABEL, [[2], [-2], [2]], [[0], [1], [1]], ["only"])
+        assert count_confusions(one).tolist() == [[[0, 1], [1, 1]]]
 
 
 class TestCalibration:

@@ -102,6 +102,8 @@ class TestBadTrainingInput:
             ("train.csv", b"", "train.csv is empty"),
             ("train.csv", b"\n", "must begin with a row of column names"),
             ("train.csv", b"text,label,text\na,b,c\n", "must begin with a row of column names, each once"),
+            ("train.csv", b"text,label\n", "train.csv has no rows"),
+            ("train.csv", b"text,label\na,1\nwell, really,2\n", "row 2: there are 3 fields and 2 column names"),
             ("data.xlsx", b"PK", "ends in none of .csv, .tsv, .json, .jsonl, .parquet"),
         ],
     )
@@ -131,6 +133,30 @@ class TestBadTrainingInput:
         assert f"There is no vectors file {nothing}" in capsys.readouterr().err
         assert main(["train", "--dataset", "no_such_set", "--vectors", str(vectors_file), "--output_dir", out]) == 1
         assert "the Hub, where a data set of that name might be, can't be reached" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            (["--max_steps", "1", "--learning_rate", "1e39"], "not all weights are numbers"),
+            (["--batch_eval_metrics", "True"], "batch_eval_metrics and prediction_loss_only leave out"),
+            (["--label_names", "targets"], "label_names must be labels"),
+            (["--restore_callback_states_from_checkpoint", "True"], "would make the callbacks anew"),
+        ],
+    )
+    def test_flags(
+        self,
+        flags: list[str],
+        message: str,
+        dataset_folder: Path,
+        vectors_file: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture,
+    ) -> None:
+        arguments = ["--dataset", dataset_folder, "--vectors", vectors_file, "--output_dir", tmp_path / "out", *flags]
+        assert main(["train", "--recipe", "classic", "--hidden_size", "6", *map(str, arguments)]) == 1
+        error = capsys.readouterr().err
+        assert message in error and "Traceback" not in error
+        assert not (tmp_path / "out" / "config.json").exists()
 
     def test_debug_shows_the_traceback(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="There is no file or folder"):

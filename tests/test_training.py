@@ -30,6 +30,7 @@ def train(
     output_dir: Path, dataset: Path, vectors: Path, overwrite: bool = False, pooling: Any = "last", **changes: Any
 ) -> TrainingResult:
     """A run on the tiny data: a second or so."""
+    data = {name: changes.pop(name) for name in ("max_length", "validation_share") if name in changes}
     arguments = GloveBiLSTMTrainingArguments(
         **{
             "output_dir": str(output_dir),
@@ -42,7 +43,7 @@ def train(
         }
     )
     model = ModelArguments(vectors=vectors, hidden_size=6, pooling=pooling, embedding_dropout=0.1)
-    return train_classifier(DataArguments(dataset=dataset), model, arguments, overwrite)
+    return train_classifier(DataArguments(dataset=dataset, **data), model, arguments, overwrite)
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +219,9 @@ class TestRun:
             train(tmp_path, dataset_folder, vectors_file, pooling="max", **resume)
         with pytest.raises(ValueError, match="was made with freeze_embeddings True and this run has False"):
             train(tmp_path, dataset_folder, vectors_file, embedding_strategy="finetune", **resume)
+        for name, value in {"max_length": 4, "min_steps": 99, "validation_share": 0.2}.items():
+            with pytest.raises(ValueError, match=f"was made with --{name} .* and this run has {value}"):
+                train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1, **{name: value}, **resume)
         other = tmp_path / "tiny.7d"
         other.write_text(vectors_file.read_text().replace("0.1", "0.2"))
         with pytest.raises(ValueError, match="was made with word_vectors"):
@@ -230,6 +234,20 @@ class TestRun:
             (data / file.name).write_text(swapped)
         with pytest.raises(ValueError, match="was made with another vocabulary"):
             train(tmp_path, data, vectors_file, **resume)
+
+    def test_a_checkpoint_of_weights_alone(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        options: dict[str, Any] = {"num_train_epochs": 1, "save_only_model": True}
+        train(tmp_path, dataset_folder, vectors_file, **options)
+        with pytest.raises(ValueError, match="no state of the optimizer"):
+            train(tmp_path, dataset_folder, vectors_file, resume_from_checkpoint="last", **options)
+
+    def test_what_a_killed_writer_left(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        left = tmp_path / ".incomplete-abc"
+        for name in ("new", "old"):
+            (left / name).mkdir(parents=True)
+            (left / name / "config.json").write_text(name)
+        write_model_folder(train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1), tmp_path)
+        assert not left.exists() and json.loads((tmp_path / "config.json").read_text())["hidden_size"] > 0
 
     def test_half_written_checkpoints_are_told_apart(self, tmp_path: Path) -> None:
         for name, complete in (("checkpoint-9", True), ("checkpoint-10", True), ("checkpoint-11", False)):

@@ -229,6 +229,18 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
                 "fp16_full_eval and bf16_full_eval turn the model itself into half precision, which training would "
                 "go on with and save. Leave them out; --bf16 trains and evaluates in mixed precision."
             )
+        if self.batch_eval_metrics or self.prediction_loss_only:
+            raise ValueError(
+                "batch_eval_metrics and prediction_loss_only leave out what the metrics are measured on, all answers "
+                "at once. Leave them out."
+            )
+        if self.label_names not in (None, ["labels"]):
+            raise ValueError(f"label_names must be labels, as the model calls them; it is {self.label_names}.")
+        if self.restore_callback_states_from_checkpoint:
+            raise ValueError(
+                "restore_callback_states_from_checkpoint would make the callbacks anew, without what this run gave "
+                "them. Leave it out: what they count is restored anyway."
+            )
         if self.num_train_epochs <= 0 and self.max_steps <= 0:
             raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
         self._check_strategy()

@@ -9,13 +9,15 @@ from transformers import AutoTokenizer, TokenizersBackend, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
-from glove_bilstm.training.arguments import STRATEGY_OPTIONS, GloveBiLSTMTrainingArguments
+from glove_bilstm.training.arguments import STRATEGY_OPTIONS, DataArguments, GloveBiLSTMTrainingArguments
 from glove_bilstm.vectors.errors import InputError
 
 COMPLETE = "trainer_state.json"
 """The file that the Trainer writes last into a checkpoint."""
+OPTIMIZER = "optimizer.pt"
+"""Adam's state; torch's own format, and only the Trainer reads it."""
 DECISIVE = (
-    *("seed", "data_seed", "num_train_epochs", "max_steps", "per_device_train_batch_size"),
+    *("seed", "data_seed", "num_train_epochs", "max_steps", "min_steps", "per_device_train_batch_size"),
     *("gradient_accumulation_steps", "train_sampling_strategy", "dataloader_drop_last", "learning_rate"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay"),
     *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "bf16", "fp16", "label_smoothing_factor"),
@@ -28,6 +30,16 @@ def decisive_options(arguments: GloveBiLSTMTrainingArguments) -> dict[str, Any]:
     """The values of `DECISIVE`, as JSON holds them."""
     told = arguments.to_dict()
     return {name: told[name] for name in DECISIVE}
+
+
+def options_of(arguments: GloveBiLSTMTrainingArguments, data: DataArguments) -> dict[str, Any]:
+    """What decides which weights a run ends with: `decisive_options`, how texts are cut and drawn, the processes."""
+    return {
+        **decisive_options(arguments),
+        "max_length": data.max_length,
+        "validation_share": data.validation_share,
+        "nproc_per_node": arguments.world_size,
+    }
 
 
 class RunOptions(TrainerCallback, ExportableState):
@@ -43,9 +55,9 @@ class RunOptions(TrainerCallback, ExportableState):
 
 
 def check_same_run(
-    checkpoint: Path, config: GloveBiLSTMConfig, tokenizer: TokenizersBackend, arguments: GloveBiLSTMTrainingArguments
+    checkpoint: Path, config: GloveBiLSTMConfig, tokenizer: TokenizersBackend, options: dict[str, Any]
 ) -> None:
-    """Refuse to continue a run with other words, vectors, labels or options.
+    """Refuse to continue a run with other words, vectors, labels or options (`options_of`).
 
     Raises:
         InputError: They differ, or the checkpoint is damaged; the message says in what.
@@ -59,6 +71,11 @@ def check_same_run(
             f"{checkpoint} is damaged or incomplete ({error}). Resume from another checkpoint, or start over with "
             "--overwrite."
         ) from error
+    if not (checkpoint / OPTIMIZER).exists():
+        raise InputError(
+            f"{checkpoint} holds no state of the optimizer (--save_only_model), without which a run can't go on from "
+            "it. Start over with --overwrite."
+        )
     saved = GloveBiLSTMConfig.from_pretrained(checkpoint)
     differing = [
         f"{name} {getattr(saved, name)} and this run has {getattr(config, name)}"
@@ -68,10 +85,11 @@ def check_same_run(
     if AutoTokenizer.from_pretrained(checkpoint, config=saved).get_vocab() != tokenizer.get_vocab():
         differing.append("another vocabulary")
     # A checkpoint of a plain Trainer knows nothing of options; one of ours has all of them.
-    options = state["stateful_callbacks"].get(RunOptions.__name__, {"args": {}})["args"]
-    now = decisive_options(arguments)
+    before = state["stateful_callbacks"].get(RunOptions.__name__, {"args": {}})["args"]
     differing += [
-        f"--{name} {was} and this run has {now[name]}" for name, was in options.items() if now.get(name, was) != was
+        f"--{name} {was} and this run has {options[name]}"
+        for name, was in before.items()
+        if options.get(name, was) != was
     ]
     if differing:
         raise InputError(

@@ -211,7 +211,7 @@ def _cut_by_class(classes: np.ndarray, share: float, seed: int) -> tuple[np.ndar
         cut = generator.permutation(len(classes))[: round(len(classes) * share)]
     if not 0 < len(cut) < len(classes):
         raise InputError(
-            f"{share:.0%} of {len(classes)} training rows can't be held out for validation. Add rows or a validation "
-            "split, or set --validation_share."
+            f"{100 * share:g}% of {len(classes)} training rows can't be held out for validation. Add rows or a "
+            "validation split, or set --validation_share."
         )
     return np.setdiff1d(np.arange(len(classes)), cut, assume_unique=True), np.sort(cut)

@@ -82,7 +82,9 @@ def guess_problem_type(split: RawSplit, column: str) -> ProblemType:
         if cells and all(_as_list(cell) is not None for cell in cells):
             return MULTI_LABEL
         numbers = np.array([_as_number(cell) for cell in cells])
-        if np.isnan(numbers).mean() > 0.1:  # a few that are no numbers, such as "n/a", are named when they are read
+        if (
+            not cells or np.isnan(numbers).mean() > 0.1
+        ):  # a few that are no numbers, such as "n/a", are named when they are read
             return SINGLE_LABEL
     else:
         return SINGLE_LABEL
@@ -211,8 +213,8 @@ def _name(value: Any, feature: Any) -> str | None:
         value = int(value)
     if isinstance(value, str):
         value = value.strip()
-    if isinstance(feature, ClassLabel) and isinstance(value, int) and value >= 0:
-        return feature.int2str(value)
+    if isinstance(feature, ClassLabel) and isinstance(value, int):
+        return feature.int2str(value) if value >= 0 else None  # -1 is "no label"
     return str(value) if (isinstance(value, str) and value) or isinstance(value, int) else None
 
 

@@ -20,10 +20,10 @@ from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingAr
 from glove_bilstm.training.checkpoints import (
     RunOptions,
     check_same_run,
-    decisive_options,
     find_checkpoints,
     find_last_checkpoint,
     is_complete,
+    options_of,
 )
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.metrics import measure, tune_thresholds
@@ -163,7 +163,7 @@ def train_classifier(
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
     if checkpoint is not None:
-        check_same_run(checkpoint, config, tokenizer, training_arguments)
+        check_same_run(checkpoint, config, tokenizer, options_of(training_arguments, data_arguments))
     set_seed(training_arguments.seed)
     model = GloveBiLSTMForSequenceClassification(config)
     model.set_word_vectors(matrix)
@@ -195,10 +195,14 @@ def train_classifier(
         f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
         f"(strategy {training_arguments.embedding_strategy})"
     )
-    trainer.add_callback(RunOptions(**decisive_options(training_arguments)))
+    trainer.add_callback(RunOptions(**options_of(training_arguments, data_arguments)))
     if overwrite and checkpoint is None and training_arguments.process_index == 0:
         trainer.add_callback(_RemoveCheckpoints)
     metrics = _train(trainer, checkpoint, output_dir)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise InputError(
+            "After the last step not all weights are numbers, so no model was saved. Lower --learning_rate."
+        )
     metrics.pop("train_loss", None)  # of a resumed run it would be that of its last part
     answers = {}
     for split, prefix in PREFIXES.items():

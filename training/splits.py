@@ -3,6 +3,7 @@
 import csv
 import gzip
 import re
+import sys
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
@@ -138,7 +139,8 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
         all_files = [Path(file) for of_split in files.values() for file in of_split]
         untyped = bool(all_files) and all(_ending(file) in (".csv", ".tsv") for file in all_files)
         if untyped:
-            loaded = _load("csv", path, data_files=files, **_csv_options(all_files[0]))
+            options = [_csv_options(file) for file in all_files]
+            loaded = _load("csv", path, data_files=files, **options[0])
         else:
             loaded = _load(str(path.resolve()), path)  # "." is no name for it
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and not Path(str(dataset)).suffix:
@@ -180,9 +182,21 @@ def _csv_options(file: Path) -> dict[str, Any]:
     opener = gzip.open if file.suffix.lower() == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8-sig", newline="") as lines:
-            header = next(csv.reader(lines, delimiter=mark), [])
+            csv.field_size_limit(sys.maxsize)
+            rows = csv.reader(lines, delimiter=mark)
+            header = next(rows, [])
+            # Of such rows pandas would take the first field for an index, and the next one for it.
+            number = 0
+            for number, row in enumerate(rows, 1):
+                if len(row) > len(header) > 0:
+                    raise InputError(
+                        f"{file}, row {number}: there are {len(row)} fields and {len(header)} column names. Quote "
+                        "texts that hold the mark between fields."
+                    )
     except (UnicodeDecodeError, gzip.BadGzipFile) as error:
         raise InputError(f"{file} isn't UTF-8 text: {error}. Save it as UTF-8.") from error
+    if header and not number:
+        raise InputError(f"{file} has no rows. Fill it, or take it away.")
     if not header or len(set(header)) < len(header):
         raise InputError(
             f"{file} must begin with a row of column names, each once; it begins with: {', '.join(header)}."

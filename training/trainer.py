@@ -104,7 +104,13 @@ class GloveBiLSTMTrainer(Trainer):
         return TaskLoss(config.problem_type, weights, self.args.label_smoothing_factor, self.args.focal_gamma)
 
     def get_train_dataloader(self) -> DataLoader:
-        """The training batches of this process."""
+        """The training batches of this process.
+
+        Raises:
+            InputError: The training set has no length, or no full batch.
+        """
+        if not hasattr(self.train_dataset, "__len__"):
+            raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
         loader = self._length_grouped() if self.args.train_sampling_strategy == "group_by_length" else None
         loader = loader or super().get_train_dataloader()
         if len(loader) == 0:
