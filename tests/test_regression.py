@@ -101,7 +101,7 @@ class TestRegression:
     def test_card(self, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         card = check_layout_of_card(trained)
         assert "\n\n| text | true | predicted |\n|---|---|---|\n| " in card  # and no probability
-        assert "It predicts `stars`, a number; in training it had mean " in card and "Labels:" not in card
+        assert "It predicts stars, a number; in training it had mean " in card and "Labels:" not in card
         results = json.loads((trained / "all_results.json").read_text())
         assert f"| mse | {results['eval_mse']:.6g} | {results['test_mse']:.6g} |" in card
         assert "- type: pearsonr" in card and "- type: mse" in card and "accuracy" not in card
