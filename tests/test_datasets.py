@@ -100,6 +100,14 @@ def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(load_raw_splits(".")["train"].rows) == 2
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_parquet_file_without_rows(folder: bool, tmp_path: Path) -> None:
+    file = tmp_path / "validation.parquet"
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())}), file)
+    with pytest.raises(InputError, match=r"validation\.parquet is empty\. Fill it"):
+        load_raw_splits(tmp_path if folder else file)
+
+
 def test_many_classes_of_few_rows(tmp_path: Path) -> None:
     data = load(write_jsonl(tmp_path / "mine.jsonl", rows(*[f"class {n % 25}" for n in range(50)])), share=0.1)
     assert len(data.splits["validation"]) == 5 and len(data.splits["train"]) == 45

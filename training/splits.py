@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.data_files import DataFilesDict, get_data_patterns
 
@@ -129,8 +130,7 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
             raise InputError(
                 f"{path} ends in none of {', '.join(BUILDERS)} (and .gz after it), so its format is unknown."
             )
-        if path.stat().st_size == 0:
-            raise InputError(f"{path} is empty.")
+        _check_filled(path, path)
         files = {"train": [str(path)]}
         untyped = builder == "csv"
         loaded = _load(builder, path, data_files=files, **_csv_options(path))
@@ -211,8 +211,20 @@ def _files_by_split(folder: Path) -> dict[str, list[str]]:
         found = DataFilesDict.from_patterns(get_data_patterns(str(base)), base_path=str(base))
     except FileNotFoundError:  # no data files; loading says so
         return {}
-    for empty in (file for files in found.values() for file in files if Path(file).stat().st_size == 0):
-        raise InputError(f"{folder / Path(empty).relative_to(base)} is empty. Fill it, or take it away.")
+    for file in (Path(file) for files in found.values() for file in files):
+        _check_filled(file, folder / file.relative_to(base))
     return {
         str(split): [str(folder / Path(file).relative_to(base)) for file in files] for split, files in found.items()
     }
+
+
+def _check_filled(file: Path, name: Path) -> None:
+    """Refuse a file without rows, of which a loader says something else, or nothing."""
+    empty = file.stat().st_size == 0
+    if not empty and _ending(file) == ".parquet":
+        try:
+            empty = pq.read_metadata(file).num_rows == 0
+        except pa.ArrowInvalid:  # the loader says what is wrong with it
+            return
+    if empty:
+        raise InputError(f"{name} is empty. Fill it, or take it away.")
