@@ -50,6 +50,8 @@ ARCHITECTURE = (
 )
 LONGEST_TEXT = 300
 """Characters of a text that is shown."""
+EXAMPLE_LINE = re.compile(r'^(classify = pipeline\("text-classification", model=")([^"\n]+)', re.MULTILINE)
+"""The line of the card's example that names the model."""
 EXAMPLE = "I didn't expect much, and was wrong."
 SECOND = "I expected little."
 
@@ -239,13 +241,7 @@ def _results(result: TrainingResult) -> dict[str, Any]:
             [_cell(label), *(f"{count:,}" for count in row)] for label, row in zip(labels, rows, strict=True)
         ]
     else:  # the whole table grows with the square of the classes
-        wrong = counts - np.diag(np.diag(counts))
-        most = np.argsort(-wrong, axis=None, kind="stable")[:MOST_LABELS]
-        shown["most_confused"] = [
-            [_cell(labels[true]), _cell(labels[said]), f"{wrong[true, said]:,}"]
-            for true, said in zip(*np.unravel_index(most, wrong.shape), strict=True)
-            if wrong[true, said]
-        ]
+        shown["most_confused"] = _most_confused(counts, labels)
     calibration = calibrate(result)
     shown["calibration"] = {
         "error": f"{calibration.error:.3f}",
@@ -257,6 +253,17 @@ def _results(result: TrainingResult) -> dict[str, Any]:
         ],
     }
     return shown
+
+
+def _most_confused(counts: np.ndarray, labels: list[str]) -> list[list[str]]:
+    """The most frequent confusions: what is right, what was said, and how often."""
+    wrong = counts - np.diag(np.diag(counts))
+    most = np.argsort(-wrong, axis=None, kind="stable")[:MOST_LABELS]
+    return [
+        [_cell(labels[true]), _cell(labels[said]), f"{wrong[true, said]:,}"]
+        for true, said in zip(*np.unravel_index(most, wrong.shape), strict=True)
+        if wrong[true, said]
+    ]
 
 
 def _speed(result: TrainingResult) -> dict[str, str]:
@@ -274,9 +281,6 @@ def _speed(result: TrainingResult) -> dict[str, str]:
 def _shorten(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
-
-
-EXAMPLE_LINE = re.compile(r'^(classify = pipeline\("text-classification", model=")([^"\n]+)', re.MULTILINE)
 
 
 def name_after_repository(card: str, repo_id: str) -> str:

@@ -73,7 +73,8 @@ class GloveBiLSTMConfig(PreTrainedConfig):
             config_dict: What `to_dict` gave.
             **kwargs: What replaces it, such as `id2label` or `num_labels`.
         """
-        old = list(config_dict.get("id2label", {}).values())
+        # Two labels without names of their own aren't saved.
+        old = list(config_dict.get("id2label", {0: "LABEL_0", 1: "LABEL_1"}).values())
         new = list((kwargs.get("id2label") or {}).values()) or old
         if new != old or kwargs.get("num_labels", len(old)) != len(old):
             config_dict = {**config_dict, "thresholds": None}

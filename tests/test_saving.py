@@ -69,6 +69,12 @@ class TestConfig:
         assert loaded.thresholds == ([0.2, 0.3] if kept else None)
         loaded.save_pretrained(tmp_path / "again")
 
+    def test_the_number_of_labels_alone_keeps_thresholds(self, tmp_path: Path) -> None:
+        """Two labels without names, which the file doesn't hold."""
+        GloveBiLSTMConfig(thresholds=[0.2, 0.3]).save_pretrained(tmp_path)
+        assert AutoConfig.from_pretrained(tmp_path, num_labels=2).thresholds == [0.2, 0.3]
+        assert AutoConfig.from_pretrained(tmp_path, num_labels=3).thresholds is None
+
 
 class TestSaving:
     @pytest.mark.parametrize("pooling", POOLINGS)

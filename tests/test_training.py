@@ -241,13 +241,20 @@ class TestRun:
         with pytest.raises(ValueError, match="no state of the optimizer"):
             train(tmp_path, dataset_folder, vectors_file, resume_from_checkpoint="last", **options)
 
-    def test_what_a_killed_writer_left(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+    def test_what_a_killed_writer_left(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         left = tmp_path / ".incomplete-abc"
         for name in ("new", "old"):
             (left / name).mkdir(parents=True)
             (left / name / "config.json").write_text(name)
-        write_model_folder(train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1), tmp_path)
-        assert not left.exists() and json.loads((tmp_path / "config.json").read_text())["hidden_size"] > 0
+        result = train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1)
+        with monkeypatch.context() as patch, pytest.raises(TypeError):
+            patch.setattr("glove_bilstm.hub.folder.make_card", None)
+            write_model_folder(result, tmp_path)
+        assert not left.exists() and (tmp_path / "config.json").read_text() == "old"
+        write_model_folder(result, tmp_path)
+        assert json.loads((tmp_path / "config.json").read_text())["hidden_size"] > 0
 
     def test_half_written_checkpoints_are_told_apart(self, tmp_path: Path) -> None:
         for name, complete in (("checkpoint-9", True), ("checkpoint-10", True), ("checkpoint-11", False)):

@@ -82,9 +82,8 @@ def guess_problem_type(split: RawSplit, column: str) -> ProblemType:
         if cells and all(_as_list(cell) is not None for cell in cells):
             return MULTI_LABEL
         numbers = np.array([_as_number(cell) for cell in cells])
-        if (
-            not cells or np.isnan(numbers).mean() > 0.1
-        ):  # a few that are no numbers, such as "n/a", are named when they are read
+        # A few that are no numbers, such as "n/a", are named when they are read.
+        if not cells or np.isnan(numbers).mean() > 0.1:
             return SINGLE_LABEL
     else:
         return SINGLE_LABEL

@@ -4,6 +4,7 @@ import csv
 import gzip
 import re
 import sys
+import zlib
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
@@ -175,7 +176,11 @@ def _ending(file: Path) -> str:
 
 
 def _csv_options(file: Path) -> dict[str, Any]:
-    """How to read a csv or tsv file (nothing for others): as text, so that "NA" and "1984" stay what they are."""
+    """How to read a csv or tsv file (nothing for others): as text, so that "NA" and "1984" stay what they are.
+
+    Raises:
+        InputError: It isn't a row of column names and then rows of at most as many fields.
+    """
     if _ending(file) not in (".csv", ".tsv"):
         return {}
     mark = {".csv": ",", ".tsv": "\t"}[_ending(file)]
@@ -185,8 +190,8 @@ def _csv_options(file: Path) -> dict[str, Any]:
             csv.field_size_limit(sys.maxsize)
             rows = csv.reader(lines, delimiter=mark)
             header = next(rows, [])
-            # Of such rows pandas would take the first field for an index, and the next one for it.
             number = 0
+            # Where all rows have a field too many, pandas takes the first for an index, and says nothing.
             for number, row in enumerate(rows, 1):
                 if len(row) > len(header) > 0:
                     raise InputError(
@@ -195,6 +200,8 @@ def _csv_options(file: Path) -> dict[str, Any]:
                     )
     except (UnicodeDecodeError, gzip.BadGzipFile) as error:
         raise InputError(f"{file} isn't UTF-8 text: {error}. Save it as UTF-8.") from error
+    except (EOFError, zlib.error) as error:
+        raise InputError(f"{file} is damaged ({error}). Get it again.") from error
     if header and not number:
         raise InputError(f"{file} has no rows. Fill it, or take it away.")
     if not header or len(set(header)) < len(header):
