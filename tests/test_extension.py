@@ -370,6 +370,9 @@ class TestTokenizer:
         loaded = AutoTokenizer.from_pretrained(tmp_path / "one")
         extend_vocabulary(model, loaded, VECTORS, words=NEW[3:])
         loaded.save_pretrained(tmp_path / "two")
+        for folder in ("one", "two"):  # a name that transformers 4 knows, too
+            saved = json.loads((tmp_path / folder / "tokenizer_config.json").read_text())
+            assert saved["tokenizer_class"] == "PreTrainedTokenizerFast"
         again = AutoTokenizer.from_pretrained(tmp_path / "two")
         for one in (loaded, again, copy.deepcopy(again)):
             assert one.convert_tokens_to_ids(NEW) == list(range(14, 21)) and len(one) == one.vocab_size == 21

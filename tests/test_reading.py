@@ -29,6 +29,7 @@ from vector_files import (
 from glove_bilstm import WordVectors, load_vectors
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.report import ReadReport
+from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.text import BATCH, read_text
 
 FORMATS = {
@@ -386,8 +387,64 @@ class TestRefused:
             load_vectors(tmp_path)
         with pytest.raises(ValueError, match="words is the one string 'film'"):
             load_vectors("demo", words="film")
+        with pytest.raises(ValueError, match="words holds None, which isn't a string"):
+            load_vectors("demo", words=["film", None])  # type: ignore[list-item]
         with pytest.raises(ValueError, match="limit must be at least 1"):
             load_vectors("demo", limit=0)
+
+
+def test_spaces_around_a_word_are_none_of_its_own(tmp_path: Path) -> None:
+    text = glove_text().decode()
+    first = text.index(" ")
+    spaced = [
+        text[:first] + " " + text[first:],  # behind one word
+        text.replace(" ", "  ", 1).replace("\nna", "\n  na"),  # and before another
+        "".join(" " + line for line in text.splitlines(keepends=True)),
+        "".join(line.replace(" ", "   ", 1) for line in text.splitlines(keepends=True)),
+    ]
+    for content in spaced:
+        vectors = load(tmp_path / "v", content.encode())
+        assert vectors.words == WORDS and np.array_equal(vectors.matrix, MATRIX)
+        assert vectors.report is not None and vectors.report.is_clean
+        assert load(tmp_path / "v", content.encode(), words=WORDS[:2]).words == WORDS[:2]
+
+
+def test_words_with_spaces_are_parsed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"new york {n}" if n % 3 else f"york{n}" for n in range(1, 100)]
+    words = [f"{word}th" for word in words]
+    matrix = np.random.default_rng(1).normal(size=(99, 7)).round(5).astype("f4")
+
+    def one_by_one(*_: object) -> None:
+        raise AssertionError("looked at one by one")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("glove_bilstm.vectors.text._RowParser._parse_row", one_by_one)
+        vectors = load(tmp_path / "v", glove_text(words, matrix))
+    assert vectors.words == words and np.array_equal(vectors.matrix, matrix)
+    # One with a number too many is told from them.
+    damaged = glove_text(words, matrix).replace(b"york42th ", b"york42th 0.5 ")
+    vectors = load(tmp_path / "v", damaged)
+    assert vectors.report is not None and vectors.report.malformed == 1
+    assert vectors.words == [word for word in words if word != "york42th"]
+
+
+def test_what_was_saved_keeps_its_profile(tmp_path: Path) -> None:
+    saved = WordVectors(["The", "U.S."], np.eye(2, dtype="f4"), "glove-cased")
+    saved.save(tmp_path / "v.safetensors")
+    loaded = load_vectors(tmp_path / "v.safetensors")
+    assert loaded.profile == "glove-cased" and loaded.find("the") is not None
+    # "whitespace" says nothing that the name doesn't say better.
+    WordVectors(["a"], np.eye(1, dtype="f4")).save(tmp_path / "glove.6B.safetensors")
+    assert load_vectors(tmp_path / "glove.6B.safetensors").profile == "glove"
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [("glove.wiki.de.300d", None), ("glove_demo_cased", None), ("glove-wiki-gigaword-100", "glove")],
+)
+def test_a_name_tells_the_profile_only_of_sets_that_are_known(tmp_path: Path, name: str, profile: str | None) -> None:
+    (tmp_path / f"{name}.txt").write_bytes(glove_text())
+    assert find_source(tmp_path / f"{name}.txt").profile == profile
 
 
 def test_half_of_a_surrogate_pair_is_simply_not_there(tmp_path: Path) -> None:

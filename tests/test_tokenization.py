@@ -96,7 +96,15 @@ class TestVocabulary:
         assert build_vocabulary(texts, max_size=2, extra_words=4, vectors=vectors) == ["b", "a", "z", "c"]
         with pytest.raises(ValueError, match="extra_words=4 come from the vectors"):
             build_vocabulary(texts, extra_words=4)
-        assert build_vocabulary(Counter({"x": 1, "y": 2})) == ["y", "x"]
+        assert build_vocabulary(Counter({"x": 1, "y": 2})) == build_vocabulary({"x": 1, "y": 2}) == ["y", "x"]
+        for wrong in ({"max_size": -1}, {"extra_words": -3, "vectors": vectors}):
+            with pytest.raises(ValueError, match="can't be negative"):
+                build_vocabulary(texts, **wrong)
+        with pytest.raises(ValueError, match="texts is the one string 'a film'"):
+            build_vocabulary("a film")
+        for wrong, shown in ((None, "None"), (float("nan"), "nan"), ("\ud800", r"'\\ud800'")):
+            with pytest.raises(ValueError, match=f"Text 2 is {shown}, which can't be split"):
+                build_vocabulary(["a", wrong])  # type: ignore[list-item]
 
     def test_words_that_need_a_neighbour_are_extra_words_too(self) -> None:
         vectors = WordVectors(["mr.", "a.", "u.s."], np.zeros((3, 3), "f4"))

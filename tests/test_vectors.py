@@ -28,6 +28,8 @@ class TestWordVectors:
         assert first == "dog" and similarity == pytest.approx(24 / 25)
         assert len(others) == 1
         assert [word for word, _ in vectors.most_similar("the", k=99)][-1] == "stone"
+        with pytest.raises(ValueError, match="k must be at least 1; it is -1"):
+            vectors.most_similar("the", -1)
 
     @pytest.mark.parametrize(
         ("words", "matrix"),
@@ -39,6 +41,31 @@ class TestWordVectors:
 
 
 class TestEmbeddingMatrix:
+    @pytest.mark.parametrize(
+        ("ids", "wrong"),
+        [
+            ({"[PAD]": 0, "[UNK]": 1, "cat": 2, "dog": 3}, "gives '<pad>' the id None, and here it must be 0"),
+            ({"<unk>": 0, "<pad>": 1, "cat": 2}, "gives '<pad>' the id 1"),
+            ({"<pad>": 0, "<unk>": 1, "cat": 2, "dog": 4}, "gives 'dog' the id 4, and here it must be 3"),
+        ],
+    )
+    def test_rows_never_stand_at_other_places_than_the_ids_say(
+        self, vectors: WordVectors, ids: dict[str, int], wrong: str
+    ) -> None:
+        with pytest.raises(ValueError, match=wrong):
+            embedding_matrix(ids, vectors)
+
+    def test_blocks_of_rows_make_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        draws = np.random.default_rng(2)
+        known = WordVectors([f"w{n}" for n in range(99)], draws.normal(size=(99, 7)).astype("f4"))
+        words = [f"w{n}" for n in range(0, 130, 2)]
+        whole, _ = embedding_matrix(words, known)
+        found = whole[2 : 2 + 50].astype(np.float64)
+        expected = found.mean(0) + found.std(0) * np.random.default_rng(0).standard_normal((15, 7))
+        np.testing.assert_allclose(whole[-15:], expected, rtol=1e-6)
+        monkeypatch.setattr("glove_bilstm.vectors.alignment.BLOCK", 13)
+        assert np.array_equal(embedding_matrix(words, known)[0], whole)
+
     def test_rows(self, vectors: WordVectors) -> None:
         matrix, coverage = embedding_matrix(["dog", "Cat", "unicorn"], vectors)
         assert matrix.dtype == np.float32 and matrix.shape == (5, 3)

@@ -1,7 +1,7 @@
 """Counting words into an ordered vocabulary."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -36,20 +36,33 @@ def count_words(texts: Iterable[str], profile: str = "glove") -> Counter[str]:
 
     Returns:
         Word → occurrences.
+
+    Raises:
+        ValueError: `texts` is one string, or one of them isn't a string, or is none that UTF-8 can hold.
     """
     return count_split(texts, make_splitter(profile))
 
 
 def count_split(texts: Iterable[str], split: Callable[[str], list[str]]) -> Counter[str]:
-    """Count the words that a splitter makes of texts."""
+    """Count the words that a splitter makes of texts.
+
+    Raises:
+        ValueError: `texts` is one string, or one of them isn't a string, or is none that UTF-8 can hold.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"texts is the one string {texts[:60]!r}; give a list of texts.")
     counts: Counter[str] = Counter()
-    for text in tqdm(texts, desc="Counting words", unit="text", delay=2, leave=False, disable=None):
-        counts.update(split(text))
+    progress = tqdm(texts, desc="Counting words", unit="text", delay=2, leave=False, disable=None)
+    for number, text in enumerate(progress, 1):
+        try:
+            counts.update(split(text))
+        except (TypeError, UnicodeEncodeError) as error:
+            raise ValueError(f"Text {number:,} is {text!r:.60}, which can't be split into words ({error}).") from error
     return counts
 
 
 def build_vocabulary(
-    texts: Iterable[str] | Counter[str],
+    texts: Iterable[str] | Mapping[str, int],
     profile: str = "glove",
     min_frequency: int = 1,
     max_size: int | None = None,
@@ -59,7 +72,7 @@ def build_vocabulary(
     """Make the ordered vocabulary of a task: the most frequent word first, words of equal frequency by the alphabet.
 
     Args:
-        texts: The training texts, or their words as `count_words` gives them.
+        texts: The training texts, or their words and how often each occurs, as `count_words` gives them.
         profile: The tokenization profile.
         min_frequency: Leave out words of the texts that occur less often.
         max_size: Keep this many of the texts' words at the most.
@@ -72,9 +85,12 @@ def build_vocabulary(
         The words, without the special tokens: the tokenizer and the embedding matrix put those in front.
 
     Raises:
-        ValueError: Extra words are wanted, but no vectors are given.
+        ValueError: Extra words are wanted, but no vectors are given; a number is negative; or the texts are none, as
+            `count_words` says.
     """
-    counts = texts if isinstance(texts, Counter) else count_words(texts, profile)
+    if extra_words < 0 or (max_size is not None and max_size < 0):
+        raise ValueError(f"extra_words={extra_words} and max_size={max_size} can't be negative.")
+    counts = texts if isinstance(texts, Mapping) else count_words(texts, profile)
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     words = [word for word, count in ordered if count >= min_frequency][:max_size]
     if not extra_words:

@@ -24,7 +24,11 @@ def build_tokenizer(vocabulary: Iterable[str] | Mapping[str, int], profile: str 
     """Make a tokenizer that gives each word of a vocabulary its position as its id.
 
     It splits and looks up in Rust, produces ``input_ids`` and ``attention_mask``, and once saved loads with plain
-    `AutoTokenizer`, without remote code.
+    `AutoTokenizer`, without remote code. (Beside a model that has some, transformers asks about that first, unless
+    ``trust_remote_code`` is given; False will do.)
+
+    Texts that are split already are better joined with spaces than given with ``is_split_into_words``: a profile may
+    look at what stands before and behind, as "glove" does to tell "mr." from a sentence's end.
 
     Args:
         vocabulary: Ordered words, with or without the two special tokens in front. ``<pad>`` is 0 and ``<unk>`` 1.

@@ -11,6 +11,7 @@ from transformers import TokenizersBackend
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMPreTrainedModel
 from glove_bilstm.tokenization.vocabulary import as_one_word, count_split
+from glove_bilstm.tokenization.word_level import PreTrainedTokenizerFast
 from glove_bilstm.training.linear_map import fit_map
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.word_vectors import WordVectors
@@ -159,6 +160,8 @@ def extend_vocabulary(
 
     # Nothing below can fail.
     tokenizer.backend_tokenizer.model = word_level
+    if type(tokenizer) is TokenizersBackend:  # AutoTokenizer's, which transformers 4 couldn't load once it was saved
+        tokenizer.__class__ = PreTrainedTokenizerFast
     embeddings = model.get_input_embeddings()
     embeddings.weight.grad = None
     embeddings.weight.data = extended

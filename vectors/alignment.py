@@ -17,6 +17,8 @@ from glove_bilstm.vectors.special_tokens import NO_WORDS, PAD_ID, UNK_ID, in_id_
 if TYPE_CHECKING:
     from glove_bilstm.vectors.word_vectors import WordVectors
 
+BLOCK = 4096
+"""Rows that are reckoned with together."""
 OutOfVocabulary = Literal["normal", "zeros", "mean"]
 
 
@@ -191,14 +193,22 @@ def embedding_matrix(
             matrix[position] = row[1]
             found[position] = True
 
-    mean = matrix[found].mean(axis=0, dtype=np.float64)  # [dim]
+    mean = matrix.mean(axis=0, dtype=np.float64, where=found[:, None])  # [dim]
     absent = ~found
     absent[PAD_ID] = absent[UNK_ID] = False
     matrix[UNK_ID] = mean
     if oov == "normal":
-        deviation = matrix[found].std(axis=0, dtype=np.float64)  # [dim]
-        draw = np.random.default_rng(seed).standard_normal((int(absent.sum()), vectors.dim))
-        matrix[absent] = mean + deviation * draw
+        # A block of rows at a time: in float64 at once, they would take several times the matrix's own memory.
+        squares = np.zeros(vectors.dim)
+        for start in range(0, len(matrix), BLOCK):
+            block = matrix[start : start + BLOCK][found[start : start + BLOCK]]
+            squares = np.concatenate([squares[None], (block - mean) ** 2]).sum(axis=0)
+        deviation = np.sqrt(squares / found.sum())  # [dim]
+        draws = np.random.default_rng(seed)
+        places = np.flatnonzero(absent)
+        for start in range(0, len(places), BLOCK):
+            drawn = places[start : start + BLOCK]
+            matrix[drawn] = mean + deviation * draws.standard_normal((len(drawn), vectors.dim))
     elif oov == "mean":
         matrix[absent] = mean
     elif oov != "zeros":

@@ -28,6 +28,8 @@ OTHERS = {
     b"\x89HDF": "an HDF5 file",
     b"%PDF": "a PDF",
     b"SQLite format 3": "a database",
+    b"\x1f\x8b": "a compressed file within another; unpack it",
+    b"PK\x03\x04": "a zip archive within another file; unpack it",
     b"<": "a web page or XML, as a server sends that refuses a download",
     b"\xff\xfe": "text in UTF-16, where UTF-8 is usual",
     b"\xfe\xff": "text in UTF-16, where UTF-8 is usual",

@@ -18,6 +18,8 @@ DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "U8": "u1"}
 """The format's names of what can be read, and numpy's."""
 LONGEST_HEADER = 100_000_000
 """Bytes; the safetensors library's own limit."""
+PROFILE = "tokenization_profile"
+"""The metadata's key of the tokenization profile that belongs to the vectors."""
 
 
 def is_safetensors(head: bytes) -> bool:
@@ -76,6 +78,17 @@ def save_vectors(path: Path, words: list[str], matrix: np.ndarray, metadata: dic
     mode = path.stat().st_mode
     save_file({"vectors": np.ascontiguousarray(matrix), "words": encoded}, path, metadata)
     path.chmod(mode)
+
+
+def saved_profile(path: Path) -> str | None:
+    """The tokenization profile that vectors were saved with; None where the file is another or says nothing."""
+    with path.open("rb") as file:
+        if not is_safetensors(file.read(9)):
+            return None
+    try:
+        return map_tensors(path)[1].get(PROFILE)
+    except InputError:  # which is told when its vectors are read
+        return None
 
 
 def split_words(encoded: np.ndarray, count: int) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from glove_bilstm.vectors.download import fetch
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.named_sets import NAMED_SETS
+from glove_bilstm.vectors.safetensors_file import saved_profile
 from glove_bilstm.vectors.streams import VectorsFile
 
 DEMO = "demo"
@@ -18,7 +19,7 @@ DEMO = "demo"
 PROFILES_BY_NAME = {
     r"glove[\W_]*twitter": "glove-twitter",
     r"glove[\W_]*840B": "glove-cased",
-    r"glove[\W_]*(6B|42B|2024|demo|wiki)|wiki_giga_2024|dolma_300_2024": "glove",
+    r"glove[\W_]*(6B|42B|2024|wiki[\W_]*giga)|glove\.demo\.50d|wiki_giga_2024|dolma_300_2024": "glove",
     r"google[\W_]*news": "word2vec-google-news",
     r"(crawl|wiki-news)-300d|cc\.en\.300": "glove-cased",
 }
@@ -33,7 +34,7 @@ class Source:
     Attributes:
         name: Of the set, or the file's without its endings.
         file: The file on disk.
-        profile: The tokenization profile that belongs to the vectors. None: the name doesn't tell.
+        profile: The tokenization profile that belongs to the vectors. None: neither the name nor the file tells.
         licence: Of the vectors, as their publisher states it. None: of a file, nobody knows.
     """
 
@@ -81,7 +82,10 @@ def find_source(name: str | Path) -> Source:
     name = ENDINGS.sub("", path.name)
     if colon:
         name = ENDINGS.sub("", Path(member).name) if not re.fullmatch(r"\d+d?", member) else f"{name}.{member}"
-    profile = next((profile for pattern, profile in PROFILES_BY_NAME.items() if re.search(pattern, name, re.I)), None)
+    named = next((profile for pattern, profile in PROFILES_BY_NAME.items() if re.search(pattern, name, re.I)), None)
+    saved = saved_profile(path)
+    # "whitespace" is what vectors have that no profile is known of.
+    profile = saved if saved not in (None, "whitespace") else named
     return Source(name, VectorsFile(path, member if colon else None), profile)
 
 

@@ -22,11 +22,20 @@ def in_id_order(vocabulary: Iterable[str] | Mapping[str, int]) -> list[str]:
         vocabulary: Ordered words, with or without the special tokens, or a tokenizer's ``get_vocab()`` (word → id).
 
     Raises:
-        ValueError: A word occurs twice.
+        ValueError: A word occurs twice, or the ids given aren't the places where the tokens come to stand.
     """
     ordered = sorted(vocabulary, key=vocabulary.__getitem__) if isinstance(vocabulary, Mapping) else list(vocabulary)
     words = [word for word in ordered if word not in NO_WORDS]
     if len(set(words)) != len(words):
         repeated = next(word for position, word in enumerate(words) if word in words[:position])
         raise ValueError(f"The vocabulary holds {repeated!r} twice; each word has one id.")
-    return [*SPECIAL_TOKENS, *([SEP_TOKEN] if SEP_TOKEN in ordered else []), *words]
+    tokens = [*SPECIAL_TOKENS, *([SEP_TOKEN] if SEP_TOKEN in ordered else []), *words]
+    if isinstance(vocabulary, Mapping):
+        for position, token in enumerate(tokens):
+            if vocabulary.get(token) != position:
+                raise ValueError(
+                    f"The vocabulary gives {token!r} the id {vocabulary.get(token)}, and here it must be {position}: "
+                    f"{PAD_TOKEN} is {PAD_ID}, {UNK_TOKEN} is {UNK_ID}, {SEP_TOKEN} for pairs 2, and the words follow "
+                    "without a gap. Give a list of the words for a new vocabulary."
+                )
+    return tokens

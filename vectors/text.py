@@ -101,7 +101,8 @@ def read_text(
     r"""Stream the rows of a text file.
 
     Rows end with ``\n`` alone and fields are divided by one ASCII space; the LAST `dim` fields are the vector, because
-    GloVe 840B has words that contain spaces. A row is told apart by its first field, before anything in it is parsed.
+    GloVe 840B has words that contain spaces. Spaces before a word, or more than one behind it, are none of its own. A
+    row is told apart by its first field, before anything in it is parsed.
 
     Args:
         stream: At the start of the content.
@@ -114,7 +115,8 @@ def read_text(
         InputError: More than a small share of the rows that were parsed is malformed.
     """
     parser = _RowParser(dim, report)
-    first_fields = None if wanted is None else {encode(word).split(b" ", 1)[0] for word in wanted}
+    # The first field is empty where spaces stand before the word.
+    first_fields = None if wanted is None else {encode(word).split(b" ", 1)[0] for word in wanted} | {b""}
     first = stream.readline().removeprefix(codecs.BOM_UTF8)
     report.header = find_header(first)
     lines: Iterator[bytes] = stream if report.header else chain([first], stream)
@@ -153,6 +155,17 @@ def _is_blank(line: bytes) -> bool:
     return line in (b"\n", b"\r\n", b"\r", b"")
 
 
+def _ends_in_numbers(word: bytes) -> bool:
+    """Whether what stands before a row's last numbers is a word and numbers, so that the row has too many."""
+    numbers = word.strip(b" ").split(b" ")[1:] if b" " in word else []
+    return bool(numbers) and all(map(is_number, numbers))
+
+
+def _trim(word: bytes) -> bytes:
+    """A word without the spaces around it, unless it is made of them."""
+    return word.strip(b" ") or word
+
+
 class _RowParser:
     """Parses rows many at a time; looks closer only where that fails."""
 
@@ -181,7 +194,12 @@ class _RowParser:
     def _parse(self, rows: list[tuple[int, bytes]]) -> Iterator[Block]:
         if not rows:
             return
-        block = self._parse_together([line for _, line in rows])
+        lines = [line for _, line in rows]
+        block = self._parse_together([line[: line.find(b" ")] for line in lines], lines)
+        if block is None:  # a word with spaces, perhaps
+            words = [line.rsplit(b" ", self.dim)[0] for line in lines]
+            if not any(map(_ends_in_numbers, words)):
+                block = self._parse_together(words, lines)
         if block is not None:
             yield block
         elif len(rows) > LEAF:
@@ -194,10 +212,9 @@ class _RowParser:
                 if parsed is not None:
                     yield [parsed[0]], parsed[1][None]
 
-    def _parse_together(self, lines: list[bytes]) -> Block | None:
-        """Parse rows that are all one field and `dim` numbers; None where one isn't."""
-        keys = [line[: line.find(b" ")] for line in lines]
-        values = b"\n".join([line[len(key) + 1 :] for line, key in zip(lines, keys, strict=True)])
+    def _parse_together(self, words: list[bytes], lines: list[bytes]) -> Block | None:
+        """Parse rows that are all their word and `dim` numbers; None where one isn't."""
+        values = b"\n".join([line[len(word) + 1 :] for line, word in zip(lines, words, strict=True)])
         # Arrow leaves out empty lines, and takes a carriage return for the end of one.
         if b"\r" in values or b"\n\n" in values or values[:1] == b"\n" or values[-1:] in (b"\n", b""):
             return None
@@ -214,13 +231,13 @@ class _RowParser:
             matrix = batch.to_tensor(row_major=True).to_numpy().astype(np.float32)
         if not np.isfinite(matrix).all():
             return None
-        return decode_all(keys), matrix
+        return decode_all([_trim(word) for word in words]), matrix
 
     def _parse_row(self, number: int, line: bytes) -> tuple[str, np.ndarray] | None:
         """Parse one row, or say in the report why it can't be."""
         fields = line.split(b" ")
         word, values = fields[: -self.dim], fields[-self.dim :]
-        if not word or (len(word) > 1 and all(map(is_number, word[1:]))):
+        if not word or _ends_in_numbers(b" ".join(word)):
             self.report.add_malformed(number, f"{len(fields) - 1} values where the other rows have {self.dim}")
             return None
         try:
@@ -235,4 +252,4 @@ class _RowParser:
             wrong = decode(values[int(finite.argmin())])
             self.report.add_malformed(number, f"{wrong} is not a finite float32 number")
             return None
-        return decode(b" ".join(word)), vector
+        return decode(_trim(b" ".join(word))), vector

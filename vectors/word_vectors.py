@@ -11,7 +11,7 @@ from glove_bilstm.vectors import cache
 from glove_bilstm.vectors.fasttext import NGrams
 from glove_bilstm.vectors.formats import read_vectors
 from glove_bilstm.vectors.report import ReadReport
-from glove_bilstm.vectors.safetensors_file import save_vectors
+from glove_bilstm.vectors.safetensors_file import PROFILE, save_vectors
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.spelling import forms, spellings
 from glove_bilstm.vectors.streams import VectorsFile
@@ -137,7 +137,10 @@ class WordVectors:
 
         Raises:
             KeyError: The word has no vector.
+            ValueError: `k` is below 1.
         """
+        if k < 1:
+            raise ValueError(f"k must be at least 1; it is {k}.")
         norms = np.linalg.norm(self.matrix, axis=1)  # [n]
         query = self[word] / max(np.linalg.norm(self[word]), np.finfo(np.float32).tiny)  # [dim]
         similarities = self.matrix @ query / np.maximum(norms, np.finfo(np.float32).tiny)  # [n]
@@ -147,12 +150,12 @@ class WordVectors:
         return [(self.words[position], float(similarities[position])) for position in best]
 
     def save(self, path: str | Path) -> None:
-        """Write the words and vectors as a safetensors file, which `load_vectors` maps into memory.
+        """Write words, vectors and profile as a safetensors file, which `load_vectors` maps into memory.
 
         Raises:
             ValueError: A word holds a newline.
         """
-        save_vectors(Path(path), self.words, self.matrix)
+        save_vectors(Path(path), self.words, self.matrix, {PROFILE: self.profile})
 
 
 def load_vectors(
@@ -165,8 +168,8 @@ def load_vectors(
     """Read word vectors, holding only the rows that are wanted.
 
     The format is told by the file's content: GloVe's text, word2vec's text and binary, fastText's ``.vec`` and
-    ``.bin``, safetensors; plain or compressed as gz, bz2, xz, zst or zip. What was read is kept beside the Hub's cache
-    and mapped into memory the next time.
+    ``.bin``, plain or compressed as gz, bz2, xz, zst or zip; and safetensors. What was read is kept beside the Hub's
+    cache and mapped into memory the next time.
 
     Args:
         name: The name of a published set, such as ``"glove.6B.100d"``, which is fetched the first time; ``"demo"`` for
@@ -175,8 +178,8 @@ def load_vectors(
         words: The words that are wanted. The other spellings that `embedding_matrix` falls back to are kept as well,
             and a fastText ``.bin`` makes vectors for words that it doesn't have. None: every word of the file.
         limit: Look at the first `limit` rows of the file only, which hold the most frequent words.
-        profile: The tokenization profile whose spellings a word is looked for under. None: what belongs to the vectors
-            by their name, otherwise "whitespace".
+        profile: The tokenization profile whose spellings a word is looked for under. None: what `WordVectors.save`
+            wrote down, or what belongs to the vectors by their name, otherwise "whitespace".
         use_cache: Look into the cache, and write what was read to it.
 
     Returns:
@@ -184,7 +187,7 @@ def load_vectors(
 
     Raises:
         InputError: There is no such file, or it can't be read as word vectors; the message names file and row.
-        ValueError: `limit` is below 1, `words` is a string, or there is no such profile.
+        ValueError: `limit` is below 1, `words` isn't an iterable of strings, or there is no such profile.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1; it is {limit}.")
@@ -193,6 +196,9 @@ def load_vectors(
     source = find_source(name)
     profile = profile or source.profile or "whitespace"
     words = None if words is None else list(words)
+    if words is not None and not all(isinstance(word, str) for word in words):
+        wrong = next(word for word in words if not isinstance(word, str))
+        raise ValueError(f"words holds {wrong!r}, which isn't a string.")
     place = cache.entry(source.file, words, limit, profile) if use_cache else None
     loaded = cache.read_entry(place, source.file) if place is not None else None
     if loaded is None:
