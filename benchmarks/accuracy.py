@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,10 @@ SEEDS = 3
 METRICS = ("accuracy", "f1", "micro_f1")
 COLUMNS = (
     *("row", "seed", "command", "commit", "vectors", "coverage", "validation", "test", "chosen"),
-    *("seconds", "megabytes", "epochs", "steps", "threads", "date"),
+    *("seconds", "megabytes", "epochs", "steps", "threads", "date", "machine"),
 )
 """What a line of the results holds, in this order; null where there is no such thing."""
+VERSIONS = ("torch", "transformers", "scikit-learn")
 RESULTS = Path(__file__).with_suffix(".jsonl")
 
 
@@ -259,6 +261,8 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 def measure(run: Run, options: argparse.Namespace) -> None:
     """Do a run, and append its result."""
+    from glove_bilstm.hub.assessment import processor_name  # here, for the package takes seconds to import
+
     options.work.mkdir(parents=True, exist_ok=True)
     vectors = options.vectors or options.data / "vectors" / DATA_SETS[run.dataset].vectors
     measured_commit = commit()
@@ -275,6 +279,7 @@ def measure(run: Run, options: argparse.Namespace) -> None:
         "megabytes": round(result["megabytes"], 3),
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
         "date": datetime.now(UTC).date().isoformat(),
+        "machine": ", ".join([processor_name(), *(f"{name} {version(name)}" for name in VERSIONS)]),
     }
     append(options.results, {name: result.get(name) for name in COLUMNS})
     metric = DATA_SETS[run.dataset].metric

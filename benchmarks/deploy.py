@@ -2,9 +2,9 @@
 
     python benchmarks/deploy.py --output benchmarks/deploy.md        # keep the machine idle
 
-Trains a classic model for each data set (kept in out/deploy), exports it, and lets the model in torch, the float32 and
-the int8 export take turns: one text, many texts, a process from its start to its first answer; and compares accuracy
-on the test split. Without the data sets beside the package, the bundled reviews are used.
+Trains a classic model for each data set (kept in out/deploy: remove it to train anew), exports it, and lets the model
+in torch, the float32 and the int8 export take turns: one text, many texts, a process from its start to its first
+answer; and compares accuracy on the test split. Without the data sets beside the package, the bundled reviews are used.
 """
 
 import argparse
@@ -58,11 +58,11 @@ class Served:
     def __init__(self, name: str, data: Path, settings: Settings, work: Path) -> None:
         real = data.is_dir()
         self.name = name if real else "bundled reviews"
-        self.folder = work / name
+        steps = settings.size(600 if name == "sst2" else 300)
+        self.folder = work / f"{name}-{steps}"
         vectors = str(data / "vectors" / "glove.reviews.300d.txt.gz") if real else "demo"
         source = str(data / name) if real else "demo"
         if not (self.folder / "config.json").is_file():
-            steps = settings.size(600 if name == "sst2" else 300)
             self._run("train", "--recipe", "classic", "--dataset", source, "--vectors", vectors,
                       "--output_dir", str(self.folder), "--overwrite", "--max_steps", str(steps),
                       "--max_length", "200")  # fmt: skip

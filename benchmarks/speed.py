@@ -28,6 +28,7 @@ from glove_bilstm.hub.assessment import processor_name
 
 GEMM = 2048
 """Rows and columns of the matrices whose product is the limit."""
+OPERAND = torch.ones(GEMM, GEMM)
 VERSIONS = ("torch", "transformers", "tokenizers", "scikit-learn")
 
 
@@ -67,7 +68,7 @@ class Settings:
     @staticmethod
     def multiply() -> None:
         """A product that tells the machine's limit; see `rate`."""
-        torch.ones(GEMM, GEMM) @ torch.ones(GEMM, GEMM)
+        OPERAND @ OPERAND
 
     @staticmethod
     def rate(seconds: float) -> float:

@@ -14,6 +14,7 @@ import torch
 from speed_models import (
     BATCH,
     DIM,
+    SMALL_BATCH,
     Contestants,
     PlainBiLSTM,
     batches,
@@ -62,7 +63,11 @@ def bulk(settings: "Settings") -> Section:
     lines = [
         line for name, (texts, labels) in corpora(settings).items() for line in _bulk(settings, name, texts, labels)
     ]
-    return "Many texts", [*lines, "Tokenizing included. Of the transformer, the first texts alone."], None
+    about = (
+        f"Tokenizing included. Of the transformer, the first texts alone: in batches of {BATCH} as they come, to which "
+        f"the ratio is, or sorted by length by who calls it, in batches of {SMALL_BATCH}."
+    )
+    return "Many texts", [*lines, about], None
 
 
 def _bulk(settings: "Settings", name: str, texts: list[str], labels: list[int]) -> list[str]:
@@ -73,6 +78,7 @@ def _bulk(settings: "Settings", name: str, texts: list[str], labels: list[int]) 
         **{f"glove-bilstm, {kind}": (len(texts), both.read(model)) for kind, model in both.models.items()},
         **{f"glove-bilstm, {kind}, bfloat16": (len(texts), both.read(model)) for kind, model in both.rough.items()},
         "DistilBERT's size, pipeline": (few, both.read_with_transformer(few)),
+        "DistilBERT's size, pipeline, sorted": (few, both.read_with_transformer(few, SMALL_BATCH, by_length=True)),
         "TF-IDF + logistic regression": (len(texts), lambda: both.linear.predict_proba(texts)),
     }
     seconds = settings.measure({"limit": settings.multiply} | {key: one[1] for key, one in readers.items()})

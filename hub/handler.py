@@ -24,13 +24,18 @@ class EndpointHandler:
             of texts such an answer for each.
 
         Raises:
-            ValueError: There are no `inputs`.
+            ValueError: There are no `inputs`, or they are no texts, or `top_k` is none.
         """
         if "inputs" not in data:
             raise ValueError('A request needs "inputs": a text, or a list of texts.')
         inputs = data["inputs"]
         if inputs == []:  # the pipeline takes at least one
             return []
+        if not all(isinstance(text, (str, dict)) for text in (inputs if isinstance(inputs, list) else [inputs])):
+            raise ValueError('"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.')
         parameters = {"top_k": 1, **(data.get("parameters") or {})}
+        top_k = parameters["top_k"]
+        if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+            raise ValueError(f'"top_k" is {top_k!r}; it must be a number from 1, or null for every label.')
         answers = self.classify(inputs if isinstance(inputs, list) else [inputs], **parameters)
         return answers if isinstance(inputs, list) else answers[0]

@@ -13,9 +13,13 @@ import gradio
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-BATCH = 64
-LONGEST = 400
-"""Words that are marked; what comes after them is read all the same."""
+MOST_TOKENS = 8_192
+"""Read at once, so that a long text doesn't take all the memory."""
+LONGEST, MOST_READ = 400, 160_000
+"""Words that are marked at the most, and words that are read for it: the whole text for each of them. What comes after
+the marked ones is read all the same."""
+MOST_CHARACTERS = 50_000
+"""Of a text."""
 
 
 class Explainer:
@@ -31,8 +35,9 @@ class Explainer:
     def scores(self, rows: list[list[int]]) -> torch.Tensor:
         """Texts of one length as token ids → ``[N, C]``: probabilities or, of a regressor, values."""
         parts = []
-        for start in range(0, len(rows), BATCH):
-            ids = torch.tensor(rows[start : start + BATCH], dtype=torch.long)
+        size = max(MOST_TOKENS // max(len(rows[0]), 1), 1)
+        for start in range(0, len(rows), size):
+            ids = torch.tensor(rows[start : start + size], dtype=torch.long)
             logits = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float()
             kind = self.model.config.problem_type
             if kind == "multi_label_classification":
@@ -59,7 +64,7 @@ class Explainer:
             answer: Any = f"{self.labels[0]}: {float(scores[0]):.3g}"
         else:
             answer = dict(zip(self.labels, scores.tolist(), strict=True))
-        marked = range(min(len(ids), LONGEST))
+        marked = range(min(len(ids), LONGEST, MOST_READ // max(len(ids), 1)))
         if not marked:
             return answer, {"text": text, "entities": []}
         without = self.scores([ids[:number] + ids[number + 1 :] for number in marked])[:, best]  # [T]
@@ -76,7 +81,7 @@ def build(name: str) -> gradio.Interface:
     explainer = Explainer(name)
     return gradio.Interface(
         explainer.explain,
-        gradio.Textbox(label="Text", lines=4, placeholder="Write something, then submit."),
+        gradio.Textbox(label="Text", lines=4, max_length=MOST_CHARACTERS, placeholder="Write something, then submit."),
         [
             gradio.Label(label="Answer"),
             gradio.HighlightedText(

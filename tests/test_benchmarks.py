@@ -1,5 +1,6 @@
 """The benchmarks run, on little data; what they measure then means nothing."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def test_speed(tmp_path: Path) -> None:
     printed, table = on_a_hundredth("speed.py", tmp_path)
     assert table.partition("\n![")[0] in printed and table.count("\n## ") == 10
     assert "| glove-bilstm, tuned, bfloat16 |" in table and "nan" not in table
+    difference = re.search(r"largest difference of a logit is (\S+)\.\n", table)
+    assert difference is not None and 0 < float(difference[1]) < 0.1  # or one model was compared with itself
     assert (tmp_path / "table.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 

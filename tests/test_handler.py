@@ -14,10 +14,17 @@ sys.path.insert(0, sys.argv[1])
 from handler import EndpointHandler
 handler = EndpointHandler(path=sys.argv[1])
 texts = ["a good film", "awful"]
-try:
-    handler({{"input": "a"}})
-except ValueError as error:
-    refused = str(error)
+refused = []
+for wrong in (
+    {{"input": "a"}},
+    {{"inputs": None}},
+    {{"inputs": ["a", 3]}},
+    *({{"inputs": texts, "parameters": {{"top_k": top_k}}}} for top_k in ("x", 0, -1)),
+):
+    try:
+        handler(wrong)
+    except ValueError as error:
+        refused.append(str(error))
 print(json.dumps([
     handler({{"inputs": texts[0]}}),
     handler({{"inputs": texts}}),
@@ -37,4 +44,8 @@ def test_requests(model: Path, tmp_path: Path) -> None:
     assert [answer["label"] for answer in one] == labels[:1] and mapped == one and none == []
     assert [[answer["label"] for answer in of_text] for of_text in many] == [[label] for label in labels]
     assert len(every) == 2 and sum(answer["score"] for answer in every) > 0.999
-    assert refused == 'A request needs "inputs": a text, or a list of texts.'
+    assert refused == [
+        'A request needs "inputs": a text, or a list of texts.',
+        *['"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.'] * 2,
+        *(f'"top_k" is {top_k!r}; it must be a number from 1, or null for every label.' for top_k in ("x", 0, -1)),
+    ]

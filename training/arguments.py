@@ -177,7 +177,9 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     num_train_epochs: float = field(default=20.0, metadata={"help": "Epochs at the most."})
     learning_rate: float = field(default=1e-3, metadata={"help": "The highest learning rate."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Texts in a training batch."})
-    per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts in an evaluation batch."})
+    # Larger ones are no faster, for the sorted texts of a batch differ the more in length, and need gigabytes where
+    # texts are long.
+    per_device_eval_batch_size: int = field(default=32, metadata={"help": "Texts in an evaluation batch."})
     train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "How batches are made."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint."})
