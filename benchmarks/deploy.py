@@ -4,7 +4,7 @@
 
 Trains a classic model for each data set (kept in out/deploy: remove it to train anew), exports it, and lets the model
 in torch, the float32 and the int8 export take turns: one text, many texts, a process from its start to its first
-answer; and compares accuracy on the test split. Without the data sets beside the package, the bundled reviews are used.
+answer; and compares accuracy on the test split. Without the data sets beside the package it takes the bundled reviews.
 """
 
 import argparse

@@ -64,8 +64,8 @@ def bulk(settings: "Settings") -> Section:
         line for name, (texts, labels) in corpora(settings).items() for line in _bulk(settings, name, texts, labels)
     ]
     about = (
-        f"Tokenizing included. Of the transformer, the first texts alone: in batches of {BATCH} as they come, to which "
-        f"the ratio is, or sorted by length by who calls it, in batches of {SMALL_BATCH}."
+        f"Tokenizing included. Of the transformer, the first texts alone: in batches of {BATCH} as they come, to "
+        f"which the ratio is, or sorted by length by who calls it, in batches of {SMALL_BATCH}."
     )
     return "Many texts", [*lines, about], None
 

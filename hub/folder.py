@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from transformers.utils import SAFE_WEIGHTS_NAME
+
 from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, make_card
 from glove_bilstm.training.run import TrainingResult
 
@@ -45,6 +47,8 @@ def write_model_folder(
     try:
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
+        # The library makes a file for the owner alone; a server may run as another user.
+        (staging / SAFE_WEIGHTS_NAME).chmod((staging / "config.json").stat().st_mode)
         shutil.copy(Path(__file__).with_name(HANDLER), staging / HANDLER)
         pictures = draw_pictures(result, staging)
         card = make_card(result, repo_id or output_dir.resolve().name, about or CardArguments(), pictures)

@@ -15,6 +15,11 @@ MOST_COUNTS = 12
 BLUE, GREY = "#2f6db3", "#8a8f98"
 
 
+def _save(figure: Figure, file: Path) -> None:
+    # "tight": the layout leaves a narrow matrix's labels outside the figure.
+    figure.savefig(file, dpi=110, bbox_inches="tight", pad_inches=0.1)
+
+
 def draw_confusions(counts: np.ndarray, labels: list[str], file: Path) -> None:
     """Draw a confusion matrix; a cell's colour is its share of its row.
 
@@ -39,7 +44,7 @@ def draw_confusions(counts: np.ndarray, labels: list[str], file: Path) -> None:
                 colour = "white" if shares[row, column] > 0.55 else "black"
                 axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour)
     figure.colorbar(image, ax=axes, label="share of the row", format=PercentFormatter(1), shrink=0.8)
-    figure.savefig(file, dpi=110)
+    _save(figure, file)
 
 
 def draw_reliability(calibration: Calibration, file: Path) -> None:
@@ -58,7 +63,7 @@ def draw_reliability(calibration: Calibration, file: Path) -> None:
     below.set_xlabel("probability")
     below.set_xlim(-0.02, 1.02)
     below.xaxis.set_major_formatter(PercentFormatter(1))
-    figure.savefig(file, dpi=110)
+    _save(figure, file)
 
 
 def draw_values(values: np.ndarray, references: np.ndarray, name: str, file: Path) -> None:
@@ -70,7 +75,7 @@ def draw_values(values: np.ndarray, references: np.ndarray, name: str, file: Pat
     axes.plot(references, values, ".", color=BLUE, alpha=0.5)
     axes.set_xlabel(f"{_short(name)}, true")
     axes.set_ylabel("predicted")
-    figure.savefig(file, dpi=110)
+    _save(figure, file)
 
 
 def _short(label: str) -> str:

@@ -67,7 +67,7 @@ class Job:
 
     def read(self) -> Iterator[Row | BadRow]:
         """The job's rows."""
-        table = self.target.format in ("csv", "parquet")
+        table = self.target.format in ("csv", "tsv", "parquet")
         rows = read_rows(self.source, self.text_columns, self.added, same_columns=table)
         return rows if self.rows is None else islice(rows, *self.rows)
 

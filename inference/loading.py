@@ -24,6 +24,11 @@ def load_classifier(model: str, dtype: str = "auto") -> tuple[PreTrainedModel, P
     """
     if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
         raise InputError(f"{model} holds no model: it has no config.json. Name a folder that training wrote.")
+    if (Path(model) / "model.onnx").is_file() and not (Path(model) / SAFE_WEIGHTS_NAME).is_file():
+        raise InputError(
+            f"{model} is an exported model, which only `glove-bilstm predict` and OnnxClassifier read. Name the "
+            "folder that it was exported from."
+        )
     try:
         # Our own classes need no trust; another model's code isn't run, nor is the user asked in the middle of a job.
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)

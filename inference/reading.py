@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -20,7 +21,7 @@ Row = dict[str, Any]
 Found = tuple[int, Row, str]
 """The number of a row, or of the line that it ends on; its columns; what is wrong with it, or nothing."""
 
-FORMATS = ("txt", "csv", "jsonl", "parquet")
+FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet")
 PIPED_FORMATS = FORMATS[:-1]
 PARQUET_ROWS = 10_000
 """Rows in a group of a parquet file."""
@@ -75,7 +76,7 @@ def read_rows(
     """Read texts.
 
     Args:
-        source: ``txt``, one text a line; or ``csv`` (with a header), ``jsonl`` or ``parquet``.
+        source: ``txt``, one text a line; or ``csv`` or ``tsv`` (with a header), ``jsonl`` or ``parquet``.
         text_columns: The columns that must hold a text in every row. ``txt`` has the first and no other.
         added: The columns that the output adds, which must not be there yet.
         same_columns: Whether every row must have the columns of the first good one, as in a table.
@@ -204,10 +205,10 @@ def _read_txt(file: BinaryIO, column: str) -> Iterator[Found]:
             yield number, {column: line.rstrip("\r\n")}, ""
 
 
-def _read_csv(file: BinaryIO, _: str) -> Iterator[Found]:
+def _read_csv(file: BinaryIO, _: str, delimiter: str = ",") -> Iterator[Found]:
     csv.field_size_limit(sys.maxsize)
     with _as_text(file) as lines:
-        reader = csv.reader(lines, strict=True)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         header = next((fields for fields in reader if fields), [])  # a line without anything is none
         if SURROGATE.search("".join(header)):
             raise csv.Error("the header isn't UTF-8; save the file as UTF-8")
@@ -256,6 +257,7 @@ def _read_parquet(file: BinaryIO, _: str) -> Iterator[Found]:
 READERS: dict[str, Callable[[BinaryIO, str], Iterator[Found]]] = {
     "txt": _read_txt,
     "csv": _read_csv,
+    "tsv": partial(_read_csv, delimiter="\t"),
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,
 }

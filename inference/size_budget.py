@@ -27,6 +27,8 @@ SHARES = (0.25, 0.5, 0.75, 1, 1.5, 2)
 """Of the size asked for: what is measured, so that the curve shows what less or more of it would give."""
 REPORT_BYTES = 6_500
 """Room for the report, the folder's own entry, and the lengths that a file of another size tells of itself."""
+SLACK = 512
+"""Bytes by which an estimate may be too low: compressed lengths and the like."""
 FEWEST_WORDS = 100
 """With fewer, no classifier is worth a try."""
 PRECISIONS: list[tuple[Quantize | None, EmbeddingDtype]] = [
@@ -73,7 +75,7 @@ def candidates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, targe
     smallest: list[int] = []
     width = model.config.embedding_dim
     for quantize, dtype in PRECISIONS:
-        fixed = folder_bytes(model, tokenizer, Variant(fewest, dtype, quantize)) + REPORT_BYTES
+        fixed = folder_bytes(model, tokenizer, Variant(fewest, dtype, quantize)) + REPORT_BYTES + SLACK
         of_row = 2 * width if dtype == "float16" else width + 4
         sizes = fixed + (rows - fewest) * of_row + listed - listed[fewest - 1]  # [V]
         smallest.append(fixed)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -59,7 +60,7 @@ def row_writer(target: TextFile, added: dict[str, pa.DataType], like: TextFile) 
 
     Args:
         target: The file, which must be claimed, or the pipe. ``txt`` gets each row's ``prediction`` alone. There and
-            in ``csv``, a list becomes a JSON array.
+            in ``csv`` and ``tsv``, a list becomes a JSON array.
         added: The columns that the rows have and those read hadn't, and their types.
         like: What the rows were read from. From parquet to parquet, columns keep their types.
 
@@ -96,11 +97,11 @@ def _write_txt(file: TextIO, rows: Iterable[Row]) -> None:
         file.write("\n" if value is None else f"{_as_cell(value)}\n")
 
 
-def _write_csv(file: TextIO, rows: Iterable[Row]) -> None:
+def _write_csv(file: TextIO, rows: Iterable[Row], delimiter: str = ",") -> None:
     writer: csv.DictWriter[str] | None = None
     for row in rows:
         if writer is None:
-            writer = csv.DictWriter(file, fieldnames=list(row))
+            writer = csv.DictWriter(file, fieldnames=list(row), delimiter=delimiter)
             writer.writeheader()
         writer.writerow({column: _as_cell(value) for column, value in row.items()})
 
@@ -119,6 +120,7 @@ def _write_jsonl(file: TextIO, rows: Iterable[Row]) -> None:
 TEXT_WRITERS: dict[str, Callable[[TextIO, Iterable[Row]], None]] = {
     "txt": _write_txt,
     "csv": _write_csv,
+    "tsv": partial(_write_csv, delimiter="\t"),
     "jsonl": _write_jsonl,
 }
 

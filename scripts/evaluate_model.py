@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from glove_bilstm.scripts.shared import add_dtype, command, make_parser, output_file, positive
 
@@ -50,10 +51,12 @@ def run(argv: list[str]) -> None:
     labels = read_known_labels(split, options.label_column, known, model.config.problem_type)
 
     figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
-    metrics = {f"{split.name}_{metric}": value for metric, value in figures.items()}
-    print(f"{len(texts):,} texts of split {split.name!r}\n\n{metrics_table({split.name: figures}, known)}")
+    # A file alone is a "train" split to the library that reads it, as if its texts had been trained on.
+    alone = Path(options.dataset).is_file()
+    told, name = (Path(options.dataset).name, "test") if alone else (f"split {split.name!r}", split.name)
+    print(f"{len(texts):,} texts of {told}\n\n{metrics_table({name: figures}, known)}")
     if options.output is not None:
-        write_json(options.output, metrics)
+        write_json(options.output, {f"{name}_{metric}": value for metric, value in figures.items()})
 
 
 main = command(run)

@@ -56,7 +56,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         type=size,
         default=None,
         metavar="SIZE",
-        help="choose those three by measured accuracy so that the folder is no larger than this, such as 5MB",
+        help="choose those three by measured accuracy so that the folder is no larger than this, such as 5MB; if the "
+        "best of them loses more than --max_accuracy_drop, nothing is written but the curve",
     )
     parser.add_argument(
         "--max_accuracy_drop",
@@ -124,15 +125,13 @@ def run(argv: list[str]) -> None:
         measuring = measure_variants(model, tokenizer, variants, check)
         points = list(tqdm(measuring, total=len(variants), desc="measuring", unit="variant", disable=None))
         chosen = best_within(points, options.target_size)
-        print(f"{curve_table(points, chosen)}\n")
+        picture = options.output.with_name(f"{options.output.name}-sizes.png")
+        draw_curve(points, chosen, options.target_size, picture)
+        print(f"{curve_table(points, chosen)}\n\nA picture of it is in {picture}.\n")
         variant = chosen.variant
     weights = Path(options.model) / "model.safetensors"
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
     measured = export_model(model, tokenizer, variant, options.output, check, options.max_accuracy_drop, sha256)
-    if options.target_size is not None:
-        picture = options.output.with_name(f"{options.output.name}-sizes.png")
-        draw_curve(points, chosen, options.target_size, picture)
-        print(f"A picture of it is in {picture}.\n")
     print(export_table(measured))
     written = sum(file.stat().st_size for file in options.output.iterdir())
     print(f"\nSaved in {options.output}: {variant}; {written / 1e6:.1f} MB.")

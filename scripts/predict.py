@@ -24,10 +24,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = make_parser(
         "predict",
         "Label texts, given as arguments, as a file or through a pipe.\n"
-        "Files: .txt (one text a line), .csv, .jsonl or .parquet. The output has the input's columns and two more, "
-        "prediction\nand score (a .txt output has the predictions alone). Of a multi-label model they are the list of "
-        "labels that apply\nand the list of their probabilities (in .csv and .txt: JSON arrays). Of a regression "
-        "model there is prediction alone,\nthe number.\n\n"
+        "Files: .txt (one text a line), .csv, .tsv, .jsonl or .parquet. The output has the input's columns and two\n"
+        "more, prediction and score (a .txt output has the predictions alone). Of a multi-label model they are the\n"
+        "list of labels that apply and the list of their probabilities (in .csv, .tsv and .txt: JSON arrays). Of a\n"
+        "regression model there is prediction alone, the number.\n\n"
         "A job that was cut off, by whatever, goes on where it was when the same command is given again. Under "
         "torchrun each\nprocess reads its share of the rows, and writes OUTPUT-00000-of-00002 and so on, to be put "
         "together in that order.",
@@ -35,10 +35,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("texts", nargs="*", default=[], help="texts to label")
     parser.add_argument("--model", required=True, help="folder or Hub id of the model")
     parser.add_argument("--input", type=user_path, default=None, help="file of texts; - for standard input")
-    parser.add_argument("--output", type=user_path, default=None, help="file to write; - for standard output")
+    parser.add_argument(
+        "--output",
+        type=user_path,
+        default=None,
+        help="file to write; - for standard output, which is the default with --input -",
+    )
     parser.add_argument(
         "--format",
-        choices=("txt", "csv", "jsonl"),
+        choices=("txt", "csv", "tsv", "jsonl"),
         default=None,
         help="of what comes and goes through pipes (default: that of the file on the other side, or txt)",
     )
@@ -70,6 +75,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if bool(options.texts) == bool(options.input):
         parser.error("give either texts or --input")
+    if options.input == PIPE and options.output is None:
+        options.output = PIPE
     if bool(options.input) != bool(options.output):
         parser.error("--input and --output belong together")
     if options.text_pair_column and not options.input:

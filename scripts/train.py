@@ -11,9 +11,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = make_parser(
         "train",
         "Train a text classifier on a data set and pre-trained word vectors.\n"
-        "Without --dataset and --vectors it trains on the bundled demo.",
-        "Every flag of transformers.TrainingArguments is taken too, for instance --learning_rate,\n"
-        "--num_train_epochs, --per_device_train_batch_size, --seed, --weight_decay and --report_to.\n"
+        "Without --dataset it trains on the bundled demo's reviews, and without --vectors from its small vectors.",
+        "Every flag of transformers.TrainingArguments is taken too, for instance --seed, --weight_decay,\n"
+        "--lr_scheduler_type, --warmup_steps, --gradient_accumulation_steps and --report_to.\n"
         "--push_to_hub pushes the model when all is done, to --hub_model_id, in one commit.\n"
         "Flags may be written with _ or -.",
     )
@@ -69,6 +69,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     model.add_argument("--classifier_dropout", type=float, help="default: 0.5")
 
     training = parser.add_argument_group("training")
+    training.add_argument("--learning_rate", type=float, help="the highest; default: 1e-3")
+    training.add_argument("--num_train_epochs", type=float, help="at the most; default: 5; classic: 20")
+    training.add_argument("--per_device_train_batch_size", type=int, help="texts; default: 64; classic: 32")
     training.add_argument(
         "--embedding_strategy",
         choices=["frozen", "finetune", "two_stage"],
@@ -78,8 +81,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--embedding_learning_rate",
         type=float,
-        help="finetune: the embedding's own (default: 3e-4; classic: the learning rate); two_stage: everything's in "
-        "the second stage (classic: a tenth of it)",
+        help="finetune: the embedding's own (default: 0.3 of --learning_rate; classic: all of it); two_stage: "
+        "everything's in the second stage (default: 0.3 of it; classic: 0.1)",
     )
     training.add_argument("--embedding_weight_decay", type=float, help="the embedding's own; default: 0")
     training.add_argument(
@@ -114,7 +117,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"
     )
     training.add_argument(
-        "--min_steps", type=int, help="more epochs where there are fewer steps; default: 1500; classic: 0"
+        "--min_steps",
+        type=int,
+        help="train for more epochs until there are this many steps; default: 1500, or 0 where --num_train_epochs or "
+        "--max_steps is given; classic: 0",
     )
     training.add_argument(
         "--early_stopping_patience", type=int, help="evaluations without gain; 0: never; default: 0; classic: 4"

@@ -9,6 +9,7 @@ import pytest
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from tiny_model import make_model
 from transformers import AutoTokenizer
 
@@ -20,6 +21,7 @@ from glove_bilstm.hub.assessment import (
     find_worst_answers,
     time_model,
 )
+from glove_bilstm.hub.pictures import draw_confusions
 from glove_bilstm.training.run import Answers
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 
@@ -137,6 +139,15 @@ class TestExamples:
         texts = ["neither of the two", "both of the two"]
         result = made(MULTI_LABEL, [[0, 0]] * 2, [[0, 0], [1, 1]], ["a", "b"], texts)
         assert choose_examples(result) == [("neither of the two", "none"), ("both of the two", "a, b")]
+
+
+@pytest.mark.parametrize("labels", [["neg", "pos"], [f"a label of some length {n}" for n in range(7)]])
+def test_nothing_of_a_picture_is_cut_off(labels: list[str], tmp_path: Path) -> None:
+    counts = 100 + np.arange(len(labels) ** 2).reshape(len(labels), -1)
+    draw_confusions(counts, labels, tmp_path / "c.png")
+    image = imread(tmp_path / "c.png")
+    for border in (image[0], image[-1], image[:, 0], image[:, -1]):
+        assert (border == 1).all()
 
 
 def test_speed_is_of_this_machine(model: Path) -> None:

@@ -80,7 +80,7 @@ class TestEvaluate:
         )
         assert main(["evaluate", "--model", str(model), "--dataset", str(dataset_folder / "test.jsonl")]) == 0
         out = capsys.readouterr().out
-        assert "31 texts of split 'validation'" in out and "29 texts of split 'train'" in out
+        assert "31 texts of split 'validation'" in out and "29 texts of test.jsonl" in out and "train" not in out
 
     def test_a_label_the_model_does_not_know(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         file = write(tmp_path / "test.jsonl", [{"text": "good", "label": "pos"}, {"text": "so", "label": "meh"}])
@@ -143,7 +143,7 @@ class TestPredict:
             ("in.parquet", twice(), "a column name occurs twice: text, text"),
             ("in.csv", "text,n\n", "holds no rows"),
             ("in.csv", "text,n\na,1\n".encode("utf-16"), "the header isn't UTF-8; save the file as UTF-8"),
-            ("in.docx", "text\na\n", "ends in none of .txt, .csv, .jsonl, .parquet"),
+            ("in.docx", "text\na\n", "ends in none of .txt, .csv, .tsv, .jsonl, .parquet"),
         ],
     )
     def test_bad_files_leave_nothing_behind(

@@ -157,6 +157,23 @@ class TestExport:
         assert export(*options, "--target_size", "900B") == 1
         assert "Nothing fits 900 bytes" in capsys.readouterr().err
 
+    def test_the_curve_is_drawn_of_what_loses_too_much_too(
+        self,
+        model: Path,
+        dataset_folder: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise InputError("too much")
+
+        monkeypatch.setattr("glove_bilstm.inference.export.export_model", refuse)
+        options = ["--model", model, "--output", tmp_path / "onnx", "--dataset", dataset_folder]
+        assert export(*options, "--target_size", "0.1MB") == 1
+        assert [entry.name for entry in tmp_path.iterdir()] == ["onnx-sizes.png"]
+        assert "onnx-sizes.png" in capsys.readouterr().out
+
     def test_another_kind_of_model(self) -> None:
         other = BertForSequenceClassification(
             BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4)

@@ -329,11 +329,13 @@ class TestPipes:
             ([], "good\nbad\n", "pos\nneg\n"),
             (["--format", "txt"], "good", "pos\n"),
             (["--format", "csv"], "n,text\n1,good\n", "n,text,prediction,score\r\n1,good,pos,"),
+            (["--format", "tsv"], 'n\ttext\n"1\t2"\tgood\n', 'n\ttext\tprediction\tscore\r\n"1\t2"\tgood\tpos\t'),
             (["--format", "jsonl"], '{"text": "bad"}\n', '{"text": "bad", "prediction": "neg", "score": '),
         ],
     )
     def test_in_and_out(self, options: list[str], given: str, expected: str, model: Path) -> None:
-        arguments = command("--model", model, "--input", "-", "--output", "-", *options)
+        # Without --output, too.
+        arguments = command("--model", model, "--input", "-", *options, *(["--output", "-"] if options else []))
         done = subprocess.run(arguments, input=given.encode(), capture_output=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode().startswith(expected)

@@ -81,7 +81,7 @@ class TestMultiLabel:
 
 class TestThresholds:
     @settings(max_examples=200, deadline=None)
-    @given(st.integers(0, 2**32 - 1), st.integers(1, 13), st.booleans())
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 29), st.booleans())
     def test_none_is_better(self, seed: int, texts: int, with_ties: bool) -> None:
         generator = np.random.default_rng(seed)
         logits = generator.normal(size=(texts, 3)).astype(np.float32)
@@ -91,8 +91,10 @@ class TestThresholds:
         thresholds = tune_thresholds(logits, references)
         scores = expit(logits.astype(np.float64))
         assert ((thresholds >= 0) & (thresholds <= 1)).all()
+        rare = (references.sum(axis=0) < 5) & references.any(axis=0)
         for label in range(3):
-            right, score = references[:, label], scores[:, label]
+            of_label = rare if rare[label] else np.arange(3) == label  # those with few texts share one threshold
+            right, score = references[:, of_label].ravel(), scores[:, of_label].ravel()
             cuts = np.array([(low + high) / 2 for low, high in pairwise(np.unique([0.0, *score]))])
             f1 = np.array([f1_score(right, score >= cut, zero_division=0) for cut in cuts])
             if right.any():
@@ -102,8 +104,8 @@ class TestThresholds:
                 assert thresholds[label] == 0.5
 
     def test_extreme_logits(self) -> None:
-        logits = np.array([[1e4, -1e4], [-1e4, -1e4]], dtype=np.float32)
-        assert tune_thresholds(logits, np.array([[1, 1], [0, 1]])).tolist() == [0.5, 0.0]
+        logits = np.array([[1e4, -1e4], [-1e4, -1e4]] * 5, dtype=np.float32)
+        assert tune_thresholds(logits, np.array([[1, 1], [0, 1]] * 5)).tolist() == [0.5, 0.0]
 
     def test_an_evaluation_without_thresholds_tunes_its_own(self) -> None:
         config = GloveBiLSTMConfig(num_labels=1, problem_type="multi_label_classification")

@@ -166,4 +166,4 @@ class TestMultiLabel:
         for name in ("test.csv", "test.parquet"):
             output = tmp_path / "figures.json"
             command("evaluate", "--model", trained, "--dataset", tmp_path / name, "--output", output)
-            assert json.loads(output.read_text())["train_f1"] == pytest.approx(expected)
+            assert json.loads(output.read_text())["test_f1"] == pytest.approx(expected)

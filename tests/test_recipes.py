@@ -31,11 +31,18 @@ RECIPE = Recipe(
         ({"embedding_strategy": "bogus"}, {"embedding_strategy", "embedding_learning_rate", "unfreeze_at"}),
         ({"num_train_epochs": 2}, {"num_train_epochs", "min_steps"}),
         ({"max_steps": 2}, {"min_steps"}),
-        ({"learning_rate": 1e-4}, {"embedding_learning_rate"}),
+        ({"embedding_learning_rate": 2e-4}, {"embedding_learning_rate"}),
     ],
 )
 def test_what_is_given_counts(given: dict, left_out: set[str]) -> None:
     assert RECIPE.training.keys() - RECIPE.training_for(given).keys() == left_out
+
+
+def test_the_embeddings_rate_stays_a_share_of_the_learning_rate() -> None:
+    tuned = RECIPES["tuned"]
+    assert tuned.training_for({"learning_rate": 2e-3})["embedding_learning_rate"] == 6e-4
+    assert tuned.training_for({"learning_rate": 1e-3}) == tuned.training_for({})
+    assert "embedding_learning_rate" not in tuned.training_for({"learning_rate": 2e-3, "embedding_strategy": "frozen"})
 
 
 @pytest.mark.parametrize("name", RECIPES)

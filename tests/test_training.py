@@ -83,6 +83,12 @@ class TestRun:
         }
         assert len(list(folder.glob("checkpoint-*"))) in (1, 2)  # the best, and the last where that is another
 
+    def test_others_may_read_all_of_it(self, trained: tuple[TrainingResult, Path]) -> None:
+        """The safetensors library makes a file for its owner alone."""
+        _, folder = trained
+        files = [file for file in folder.iterdir() if file.is_file()]
+        assert {file.stat().st_mode for file in files} == {(folder / "config.json").stat().st_mode}
+
     def test_config_tells_labels_and_provenance(
         self, trained: tuple[TrainingResult, Path], vectors_file: Path
     ) -> None:

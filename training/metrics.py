@@ -20,6 +20,9 @@ from transformers import EvalPrediction, PreTrainedConfig
 
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 
+FEWEST_TEXTS = 5
+"""With fewer, a label has no threshold of its own."""
+
 
 class ClassificationMetrics(evaluate.Metric):
     """Accuracy, macro F1, Matthews correlation, and precision, recall and F1 of every class.
@@ -150,7 +153,9 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 def tune_thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
     """For each label the threshold with the highest F1; of several equally good ones that nearest 0.5.
 
-    Every cut halfway between two neighbouring probabilities is tried. A label that no text has keeps 0.5.
+    Every cut halfway between two neighbouring probabilities is tried. Labels that fewer than `FEWEST_TEXTS` texts have
+    share the threshold with the highest F1 of all their answers together: its own would rest on next to nothing, and
+    let the label apply to far too many texts. A label that no text has keeps 0.5.
 
     Args:
         logits: A multi-label classifier's answers, ``[N, C]``.
@@ -159,6 +164,16 @@ def tune_thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
     Returns:
         Thresholds ``[C]``, from 0 to 1.
     """
+    texts = references.sum(axis=0)  # [C]
+    thresholds = _thresholds(logits, references)
+    rare = (texts > 0) & (texts < FEWEST_TEXTS)
+    if rare.any():
+        thresholds[rare] = _thresholds(logits[:, rare].reshape(-1, 1), references[:, rare].reshape(-1, 1))
+    return thresholds
+
+
+def _thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """The best of each column, ``[C]``."""
     scores = expit(logits.astype(np.float64))  # [N, C]
     order = np.argsort(-scores, axis=0, kind="stable")
     scores = np.take_along_axis(scores, order, axis=0)

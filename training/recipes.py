@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from glove_bilstm.training.arguments import STRATEGY_OPTIONS
+from glove_bilstm.training.arguments import STRATEGY_OPTIONS, GloveBiLSTMTrainingArguments
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,20 @@ class Recipe:
     def training_for(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Its training options, as far as those that are given leave them any meaning.
 
-        Another strategy leaves out those of the recipe's own; another learning rate, the embedding's, which is a share
-        of it unless told; a number of epochs or steps, the least number of steps.
+        Another strategy leaves out those of the recipe's own; a number of epochs or steps, the least number of steps.
+        Another learning rate changes the embedding's with it.
         """
         strategy = given.get("embedding_strategy", self.training.get("embedding_strategy"))
         idle = {*given, *set(STRATEGY_OPTIONS["two_stage"]).difference(STRATEGY_OPTIONS.get(strategy, ()))}
         if not given.keys().isdisjoint(("num_train_epochs", "max_steps")):
             idle.add("min_steps")
-        if "learning_rate" in given:
-            idle.add("embedding_learning_rate")
-        return {name: value for name, value in self.training.items() if name not in idle}
+        options = {name: value for name, value in self.training.items() if name not in idle}
+        if "learning_rate" in given and "embedding_learning_rate" in options:
+            usual = self.training.get("learning_rate", GloveBiLSTMTrainingArguments.learning_rate)
+            # Rounded, or 2e-3 would make 0.0006000000000000001 of 3e-4.
+            scaled = options["embedding_learning_rate"] * given["learning_rate"] / usual
+            options["embedding_learning_rate"] = float(f"{scaled:.6g}")
+        return options
 
 
 RECIPES = {

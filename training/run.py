@@ -26,7 +26,7 @@ from glove_bilstm.training.checkpoints import (
     options_of,
 )
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
-from glove_bilstm.training.metrics import measure, tune_thresholds
+from glove_bilstm.training.metrics import FEWEST_TEXTS, measure, tune_thresholds
 from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer
@@ -34,6 +34,7 @@ from glove_bilstm.training.words import prepare_words
 from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.drift import Drift, measure_drift
 from glove_bilstm.vectors.errors import InputError
+from glove_bilstm.vectors.sources import DEMO
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,11 @@ def train_classifier(
     """
     output_dir = Path(str(training_arguments.output_dir))
     checkpoint = _prepare_output_dir(output_dir, training_arguments.resume_from_checkpoint, overwrite)
+    if model_arguments.vectors == DEMO and data_arguments.dataset != DEMO:
+        logger.warning(
+            "No --vectors: the demo's 12,000 words of 50 numbers are used, which are for trying out. Name a set, such "
+            "as glove.6B.100d, or a file."
+        )
     data = load_labelled_texts(
         data_arguments.dataset,
         data_arguments.text_column,
@@ -211,6 +217,12 @@ def train_classifier(
             if data.problem_type == MULTI_LABEL:
                 if split == "validation":
                     config.thresholds = tune_thresholds(answers[split].logits, answers[split].references).tolist()
+                    rare = int((answers[split].references.sum(axis=0) < FEWEST_TEXTS).sum())
+                    if rare:
+                        logger.warning(
+                            f"{rare} of {len(data.labels)} labels apply to fewer than {FEWEST_TEXTS} validation texts "
+                            "each, too few for thresholds of their own. Validate on more texts if you can."
+                        )
                 measured = measure(config, answers[split].logits, answers[split].references)
                 figures |= {f"{prefix}_{name}": value for name, value in measured.items()}
             metrics |= figures
