@@ -40,7 +40,7 @@ gave it, the commit, the date and what was chosen on validation, is a line of [a
 - **Time.** Training of the one model, on the threads stated, on machines that did other things too: a rough figure.
 - **Again.** The same command gives the same figure where the processor rounds as the first one did, else nearly the
   same. Of five rows with 1,000 texts that were measured a second time, on another machine and at a later commit, three
-  came out equal to the last digit, and two 0.2 and 0.6 of a point away. Newer lines of the results name the processor.
+  came out equal to the last digit, and two 0.2 and 0.6 of a point away.
 - **Test texts that stand in the training split too.** 11 of TREC's 500, 123 of IMDB's 25,000, about 2 % of
   GoEmotions'. They are left in, as others leave them, and make every row look a little better than it is.
 """

@@ -76,7 +76,8 @@ def read_rows(
     """Read texts.
 
     Args:
-        source: ``txt``, one text a line; or ``csv`` or ``tsv`` (with a header), ``jsonl`` or ``parquet``.
+        source: ``txt``, one text a line; or ``csv`` or ``tsv`` (with a header; quotes mean in both what they mean in
+            csv), ``jsonl`` or ``parquet``.
         text_columns: The columns that must hold a text in every row. ``txt`` has the first and no other.
         added: The columns that the output adds, which must not be there yet.
         same_columns: Whether every row must have the columns of the first good one, as in a table.
@@ -220,7 +221,7 @@ def _read_csv(file: BinaryIO, _: str, delimiter: str = ",") -> Iterator[Found]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield reader.line_num, {}, f"can't be read as csv: {error}."
+                yield reader.line_num, {}, f"can't be read as {'csv' if delimiter == ',' else 'tsv'}: {error}."
                 continue
             if fields:
                 fits = len(fields) == len(header)

@@ -52,8 +52,9 @@ def run(argv: list[str]) -> None:
 
     figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
     # A file alone is a "train" split to the library that reads it, as if its texts had been trained on.
-    alone = Path(options.dataset).is_file()
-    told, name = (Path(options.dataset).name, "test") if alone else (f"split {split.name!r}", split.name)
+    file = Path(options.dataset).expanduser()
+    alone = file.is_file() and options.dataset != "demo"
+    told, name = (file.name, "test") if alone else (f"split {split.name!r}", split.name)
     print(f"{len(texts):,} texts of {told}\n\n{metrics_table({name: figures}, known)}")
     if options.output is not None:
         write_json(options.output, {f"{name}_{metric}": value for metric, value in figures.items()})

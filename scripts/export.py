@@ -125,9 +125,11 @@ def run(argv: list[str]) -> None:
         measuring = measure_variants(model, tokenizer, variants, check)
         points = list(tqdm(measuring, total=len(variants), desc="measuring", unit="variant", disable=None))
         chosen = best_within(points, options.target_size)
+        print(f"{curve_table(points, chosen)}\n")
         picture = options.output.with_name(f"{options.output.name}-sizes.png")
+        picture.parent.mkdir(parents=True, exist_ok=True)
         draw_curve(points, chosen, options.target_size, picture)
-        print(f"{curve_table(points, chosen)}\n\nA picture of it is in {picture}.\n")
+        print(f"A picture of it is in {picture}.\n")
         variant = chosen.variant
     weights = Path(options.model) / "model.safetensors"
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None

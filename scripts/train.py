@@ -1,9 +1,12 @@
 """`glove-bilstm train`: train a text classifier and save it as a folder that Hugging Face loads."""
 
 import argparse
+import logging
 import sys
 
 from glove_bilstm.scripts.shared import command, make_parser, user_path
+
+logger = logging.getLogger(__name__)
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -159,6 +162,11 @@ def run(argv: list[str]) -> None:
     model = ModelArguments(
         **recipe.model | {field.name: given[field.name] for field in fields(ModelArguments) if field.name in given}
     )
+    if "dataset" in given and "vectors" not in given:
+        logger.warning(
+            "No --vectors: the demo's 12,000 words of 50 numbers are used, which are for trying out. Name a set, such "
+            "as glove.6B.100d, or a file."
+        )
     names = {field.name for field in fields(GloveBiLSTMTrainingArguments)} - {
         "debug"
     }  # which means something else there

@@ -169,9 +169,9 @@ class TestExport:
             raise InputError("too much")
 
         monkeypatch.setattr("glove_bilstm.inference.export.export_model", refuse)
-        options = ["--model", model, "--output", tmp_path / "onnx", "--dataset", dataset_folder]
+        options = ["--model", model, "--output", tmp_path / "new" / "onnx", "--dataset", dataset_folder]
         assert export(*options, "--target_size", "0.1MB") == 1
-        assert [entry.name for entry in tmp_path.iterdir()] == ["onnx-sizes.png"]
+        assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["onnx-sizes.png"]
         assert "onnx-sizes.png" in capsys.readouterr().out
 
     def test_another_kind_of_model(self) -> None:

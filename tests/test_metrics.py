@@ -92,8 +92,10 @@ class TestThresholds:
         scores = expit(logits.astype(np.float64))
         assert ((thresholds >= 0) & (thresholds <= 1)).all()
         rare = (references.sum(axis=0) < 5) & references.any(axis=0)
+        # Those with few texts share one threshold, among themselves if that makes enough.
+        pool = rare if references[:, rare].sum() >= 5 else references.any(axis=0)
         for label in range(3):
-            of_label = rare if rare[label] else np.arange(3) == label  # those with few texts share one threshold
+            of_label = pool if rare[label] else np.arange(3) == label
             right, score = references[:, of_label].ravel(), scores[:, of_label].ravel()
             cuts = np.array([(low + high) / 2 for low, high in pairwise(np.unique([0.0, *score]))])
             f1 = np.array([f1_score(right, score >= cut, zero_division=0) for cut in cuts])
@@ -102,6 +104,14 @@ class TestThresholds:
                 assert thresholds[label] == pytest.approx(best[np.abs(best - 0.5).argmin()]), label
             else:
                 assert thresholds[label] == 0.5
+
+    def test_a_label_of_one_text_does_not_apply_to_most(self) -> None:
+        generator = np.random.default_rng(0)
+        logits, references = generator.normal(size=(999, 2)), np.zeros((999, 2), dtype=int)
+        references[logits[:, 0] > 0, 0] = 1
+        references[np.argsort(logits[:, 1])[300], 1] = 1  # its one text is nowhere near the top
+        first, second = tune_thresholds(logits, references)
+        assert 0.45 < first < 0.55 and (expit(logits[:, 1]) >= second).mean() < 0.6
 
     def test_extreme_logits(self) -> None:
         logits = np.array([[1e4, -1e4], [-1e4, -1e4]] * 5, dtype=np.float32)

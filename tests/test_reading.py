@@ -29,6 +29,7 @@ from vector_files import (
 from glove_bilstm import WordVectors, load_vectors
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.report import ReadReport
+from glove_bilstm.vectors.safetensors_file import save_vectors
 from glove_bilstm.vectors.sources import find_source
 from glove_bilstm.vectors.text import BATCH, read_text
 
@@ -423,11 +424,12 @@ def test_words_with_spaces_are_parsed_together(tmp_path: Path, monkeypatch: pyte
         patch.setattr("glove_bilstm.vectors.text._RowParser._parse_row", one_by_one)
         vectors = load(tmp_path / "v", glove_text(words, matrix))
     assert vectors.words == words and np.array_equal(vectors.matrix, matrix)
-    # One with a number too many is told from them.
-    damaged = glove_text(words, matrix).replace(b"york42th ", b"york42th 0.5 ")
-    vectors = load(tmp_path / "v", damaged)
-    assert vectors.report is not None and vectors.report.malformed == 1
-    assert vectors.words == [word for word in words if word != "york42th"]
+    # One with a number too many is told from them, whatever spaces there are.
+    for space in (b" ", b"  "):
+        damaged = glove_text(words, matrix).replace(b"york42th ", b"york42th" + space + b"0.5" + space)
+        vectors = load(tmp_path / "v", damaged)
+        assert vectors.report is not None and vectors.report.malformed == 1
+        assert vectors.words == [word for word in words if word != "york42th"]
 
 
 def test_what_was_saved_keeps_its_profile(tmp_path: Path) -> None:
@@ -435,6 +437,9 @@ def test_what_was_saved_keeps_its_profile(tmp_path: Path) -> None:
     saved.save(tmp_path / "v.safetensors")
     loaded = load_vectors(tmp_path / "v.safetensors")
     assert loaded.profile == "glove-cased" and loaded.find("the") is not None
+    # What isn't known is another tool's, or a later version's.
+    save_vectors(tmp_path / "other.safetensors", ["a"], np.eye(1, dtype="f4"), {"tokenization_profile": "bogus"})
+    assert load_vectors(tmp_path / "other.safetensors").profile == "whitespace"
     # "whitespace" says nothing that the name doesn't say better.
     WordVectors(["a"], np.eye(1, dtype="f4")).save(tmp_path / "glove.6B.safetensors")
     assert load_vectors(tmp_path / "glove.6B.safetensors").profile == "glove"

@@ -1,7 +1,7 @@
 """Every code block of the README runs, as it stands."""
 
+import csv
 import gzip
-import json
 import re
 import sys
 import zipfile
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from documents import ROOT, code_blocks, reader_environment
-from helpers import run, write_jsonl
+from helpers import run
 from loopback_hub import serve_hub
 
 BLOCKS = code_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def test_the_other_blocks_in_their_order(
     for name, count in (("reviews", 80), ("held-out", 20)):
         lines = [f'"{row["text"]}",{row["label"]}' for row in make_rows(count, 1)]
         (home / f"{name}.csv").write_text("\n".join(["review,verdict", *lines]) + "\n")
-    write_jsonl(home / "unlabelled.jsonl", [{"text": "good"}, {"text": "bad"}])
+    (home / "unlabelled.csv").write_text("review\ngood\nbad\n")
     # Where a file is put that can't be fetched.
     by_hand = tmp_path / ".cache" / "huggingface" / "glove_bilstm" / "vectors"
     by_hand.mkdir(parents=True)
@@ -69,10 +69,8 @@ def test_the_other_blocks_in_their_order(
             elif language == "python":
                 python.append(block)
         assert hub.repositories["you/my-model"].private
-    assert [json.loads(line)["prediction"] for line in (home / "labelled.jsonl").read_text().splitlines()] == [
-        "pos",
-        "neg",
-    ]
+    with (home / "labelled.csv").open(newline="") as file:
+        assert [row["prediction"] for row in csv.DictReader(file)] == ["pos", "neg"]
     for block in python:
         done = run(sys.executable, "-c", block, cwd=home, env=shell)
         assert done.returncode == 0, done.stderr

@@ -154,8 +154,9 @@ def tune_thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
     """For each label the threshold with the highest F1; of several equally good ones that nearest 0.5.
 
     Every cut halfway between two neighbouring probabilities is tried. Labels that fewer than `FEWEST_TEXTS` texts have
-    share the threshold with the highest F1 of all their answers together: its own would rest on next to nothing, and
-    let the label apply to far too many texts. A label that no text has keeps 0.5.
+    share the threshold with the highest F1 of all their answers together, or of all labels' where they are as few even
+    so: its own would rest on next to nothing, and let the label apply to far too many texts. A label that no text has
+    keeps 0.5.
 
     Args:
         logits: A multi-label classifier's answers, ``[N, C]``.
@@ -168,7 +169,8 @@ def tune_thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
     thresholds = _thresholds(logits, references)
     rare = (texts > 0) & (texts < FEWEST_TEXTS)
     if rare.any():
-        thresholds[rare] = _thresholds(logits[:, rare].reshape(-1, 1), references[:, rare].reshape(-1, 1))
+        pool = rare if texts[rare].sum() >= FEWEST_TEXTS else texts > 0
+        thresholds[rare] = _thresholds(logits[:, pool].reshape(-1, 1), references[:, pool].reshape(-1, 1))
     return thresholds
 
 

@@ -34,7 +34,6 @@ from glove_bilstm.training.words import prepare_words
 from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.drift import Drift, measure_drift
 from glove_bilstm.vectors.errors import InputError
-from glove_bilstm.vectors.sources import DEMO
 
 logger = logging.getLogger(__name__)
 
@@ -123,11 +122,6 @@ def train_classifier(
     """
     output_dir = Path(str(training_arguments.output_dir))
     checkpoint = _prepare_output_dir(output_dir, training_arguments.resume_from_checkpoint, overwrite)
-    if model_arguments.vectors == DEMO and data_arguments.dataset != DEMO:
-        logger.warning(
-            "No --vectors: the demo's 12,000 words of 50 numbers are used, which are for trying out. Name a set, such "
-            "as glove.6B.100d, or a file."
-        )
     data = load_labelled_texts(
         data_arguments.dataset,
         data_arguments.text_column,

@@ -43,7 +43,7 @@ def map_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
                 raise ValueError("its header is too long")
             header = json.loads(file.read(length))
             size = file.seek(0, 2) - 8 - length
-        metadata = header.pop("__metadata__", {})
+        metadata = dict(header.pop("__metadata__", {}))
         if size != max((entry["data_offsets"][1] for entry in header.values()), default=0):
             raise ValueError("it has another size than its header says")
         content = np.memmap(path, np.uint8, "c", 8 + length) if size else np.empty(0, np.uint8)

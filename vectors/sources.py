@@ -11,6 +11,7 @@ from glove_bilstm.vectors.download import fetch
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.named_sets import NAMED_SETS
 from glove_bilstm.vectors.safetensors_file import saved_profile
+from glove_bilstm.vectors.spelling import PROFILES
 from glove_bilstm.vectors.streams import VectorsFile
 
 DEMO = "demo"
@@ -84,8 +85,7 @@ def find_source(name: str | Path) -> Source:
         name = ENDINGS.sub("", Path(member).name) if not re.fullmatch(r"\d+d?", member) else f"{name}.{member}"
     named = next((profile for pattern, profile in PROFILES_BY_NAME.items() if re.search(pattern, name, re.I)), None)
     saved = saved_profile(path)
-    # "whitespace" is what vectors have that no profile is known of.
-    profile = saved if saved not in (None, "whitespace") else named
+    profile = saved if saved in PROFILES else named
     return Source(name, VectorsFile(path, member if colon else None), profile)
 
 

@@ -96,6 +96,8 @@ _FORMS: dict[str, dict[str, Callable[[str], str]]] = {
     "word2vec-google-news": {**_BASIC, **_OTHER_CASES, **_STOPS_AND_ACCENTS, **_LENGTHENED},
     "whitespace": {**_BASIC, **_STOPS_AND_ACCENTS, **_HYPHENS, **_NUMBERS, **_LENGTHENED},
 }
+PROFILES = tuple(_FORMS)
+"""The tokenization profiles whose vectors' spellings are known."""
 
 
 def spellings(word: str, profile: str) -> tuple[str, ...]:

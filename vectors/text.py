@@ -157,7 +157,7 @@ def _is_blank(line: bytes) -> bool:
 
 def _ends_in_numbers(word: bytes) -> bool:
     """Whether what stands before a row's last numbers is a word and numbers, so that the row has too many."""
-    numbers = word.strip(b" ").split(b" ")[1:] if b" " in word else []
+    numbers = word.split()[1:] if b" " in word else []
     return bool(numbers) and all(map(is_number, numbers))
 
 

@@ -18,6 +18,8 @@ from glove_bilstm.vectors.streams import VectorsFile
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_PROFILE = "whitespace"
+"""Of vectors of which no other is known."""
 NGRAM = "n-gram"
 """The form of a word whose vector a fastText model made from its character n-grams."""
 
@@ -40,7 +42,7 @@ class WordVectors:
         self,
         words: list[str],
         matrix: np.ndarray,
-        profile: str = "whitespace",
+        profile: str = DEFAULT_PROFILE,
         report: ReadReport | None = None,
         ngrams: NGrams | None = None,
     ) -> None:
@@ -152,10 +154,13 @@ class WordVectors:
     def save(self, path: str | Path) -> None:
         """Write words, vectors and profile as a safetensors file, which `load_vectors` maps into memory.
 
+        The profile "whitespace" isn't written: it is what vectors have of which no other is known.
+
         Raises:
             ValueError: A word holds a newline.
         """
-        save_vectors(Path(path), self.words, self.matrix, {PROFILE: self.profile})
+        known = {} if self.profile == DEFAULT_PROFILE else {PROFILE: self.profile}
+        save_vectors(Path(path), self.words, self.matrix, known)
 
 
 def load_vectors(
@@ -178,8 +183,8 @@ def load_vectors(
         words: The words that are wanted. The other spellings that `embedding_matrix` falls back to are kept as well,
             and a fastText ``.bin`` makes vectors for words that it doesn't have. None: every word of the file.
         limit: Look at the first `limit` rows of the file only, which hold the most frequent words.
-        profile: The tokenization profile whose spellings a word is looked for under. None: what `WordVectors.save`
-            wrote down, or what belongs to the vectors by their name, otherwise "whitespace".
+        profile: The tokenization profile whose spellings a word is looked for under. None: the one that
+            `WordVectors.save` wrote, or that belongs to the vectors by their name, or "whitespace".
         use_cache: Look into the cache, and write what was read to it.
 
     Returns:
@@ -194,7 +199,7 @@ def load_vectors(
     if isinstance(words, str):
         raise ValueError(f"words is the one string {words!r}; give a list of words.")
     source = find_source(name)
-    profile = profile or source.profile or "whitespace"
+    profile = profile or source.profile or DEFAULT_PROFILE
     words = None if words is None else list(words)
     if words is not None and not all(isinstance(word, str) for word in words):
         wrong = next(word for word in words if not isinstance(word, str))
