@@ -42,7 +42,8 @@ gave it, the commit, the date and what was chosen on validation, is a line of [a
   same. Of five rows with 1,000 texts that were measured a second time, on another machine and at a later commit, three
   came out equal to the last digit, and two 0.2 and 0.6 of a point away.
 - **Test texts that stand in the training split too.** 11 of TREC's 500, 123 of IMDB's 25,000, about 2 % of
-  GoEmotions'. They are left in, as others leave them, and make every row look a little better than it is.
+  GoEmotions', case and punctuation aside. They are left in, as others leave them, and make every row look a little
+  better than it is.
 """
 
 PUBLISHED = """## Published figures, for orientation

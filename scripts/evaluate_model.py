@@ -41,6 +41,7 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.training.labels import read_known_labels
     from glove_bilstm.training.metrics import label_names
     from glove_bilstm.training.splits import find_split
+    from glove_bilstm.vectors.sources import DEMO
 
     disable_progress_bar()
     split = find_split(options.dataset, options.split, "test")
@@ -53,7 +54,7 @@ def run(argv: list[str]) -> None:
     figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
     # A file alone is a "train" split to the library that reads it, as if its texts had been trained on.
     file = Path(options.dataset).expanduser()
-    alone = file.is_file() and options.dataset != "demo"
+    alone = file.is_file() and options.dataset != DEMO
     told, name = (file.name, "test") if alone else (f"split {split.name!r}", split.name)
     print(f"{len(texts):,} texts of {told}\n\n{metrics_table({name: figures}, known)}")
     if options.output is not None:

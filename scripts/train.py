@@ -6,7 +6,7 @@ import sys
 
 from glove_bilstm.scripts.shared import command, make_parser, user_path
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("glove_bilstm")  # also where this file is run by itself, and is called "__main__"
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -154,6 +154,7 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.training.recipes import RECIPES
     from glove_bilstm.training.run import train_classifier
     from glove_bilstm.vectors.errors import InputError
+    from glove_bilstm.vectors.sources import DEMO
 
     disable_progress_bar()  # of reading and writing weights, which takes no time; training keeps its own
     recipe = RECIPES[options.recipe]
@@ -162,7 +163,7 @@ def run(argv: list[str]) -> None:
     model = ModelArguments(
         **recipe.model | {field.name: given[field.name] for field in fields(ModelArguments) if field.name in given}
     )
-    if "dataset" in given and "vectors" not in given:
+    if given.get("dataset", DEMO) != DEMO and "vectors" not in given:
         logger.warning(
             "No --vectors: the demo's 12,000 words of 50 numbers are used, which are for trying out. Name a set, such "
             "as glove.6B.100d, or a file."

@@ -170,3 +170,20 @@ class TestBadTrainingInput:
         assert "There is no option --lerning_rate; glove-bilstm train --help" in capsys.readouterr().err
         assert main(["train", "--output_dir", out, "--hidden_size", "0"]) == 1
         assert "hidden_size must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--dataset", "x.csv"], True),
+        (["--dataset", "x.csv", "--vectors", "demo"], False),
+        (["--dataset", "demo"], False),
+    ],
+)
+def test_the_demos_vectors_for_other_texts(
+    options: list[str], told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Without a file of that name, or with a folder that holds something, nothing is trained.
+    (tmp_path / "config.json").touch()
+    assert main(["train", *options, "--output_dir", str(tmp_path)]) == 1
+    assert ("No --vectors: the demo's 12,000 words" in caplog.text) == told
