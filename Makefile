@@ -5,7 +5,7 @@ LOWEST := .venv-lowest
 ROOMS := vectors tokenization modeling training hub inference scripts src/glove_bilstm
 SOURCES := $(ROOMS) tests spaces $(wildcard benchmarks)
 
-.PHONY: help install demo test test-slow test-space test-lowest format clean
+.PHONY: help install demo test test-slow test-space test-gpu test-lowest format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test: $(VENV)/installed ## Lint, type-check and run the fast tests
 
 test-slow: $(VENV)/installed ## Run the tests that `make test` leaves out: the README's blocks, the wheel
 	$(VENV)/bin/pytest -n 2 -m slow
+
+test-gpu: $(VENV)/installed ## Run the tests that need a GPU, and a torch that computes on it
+	$(VENV)/bin/pytest -m gpu
 
 # The browser is the system's: playwright's own can't be had everywhere.
 test-space: $(VENV)/installed ## Install gradio and a browser, and try the Space's page in it

@@ -27,11 +27,12 @@ from glove_bilstm import (
     build_vocabulary,
 )
 from glove_bilstm.inference.bulk import predict_logits
+from glove_bilstm.modeling.modeling_glove_bilstm import cpu_computes_in
 from glove_bilstm.tokenization.word_level import encode_texts
 
 BATCH = 64
 SMALL_BATCH = 8
-"""Of the transformer, where its texts are sorted: no size was faster."""
+"""Of the transformer, where its texts are sorted: on a CPU no size was faster."""
 DIM = 300
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "classic": {"hidden_size": 256, "num_hidden_layers": 2, "pooling": "last"},
@@ -96,36 +97,42 @@ def flop_per_token(config: GloveBiLSTMConfig) -> float:
 class Contestants:
     """Everything that can read a list of texts, made from those texts."""
 
-    def __init__(self, texts: list[str], labels: list[int], others: list[str]) -> None:
+    def __init__(self, texts: list[str], labels: list[int], others: list[str], device: str) -> None:
         """Make them.
 
         Args:
             texts: What will be read.
             labels: 0 or 1, for the classifier that has no random weights.
             others: More texts, from which the transformer's word pieces are made too.
+            device: Where the models compute.
         """
+        self.device = device
         self.texts = texts
         self.tokenizer = build_tokenizer(build_vocabulary(texts))
         self.encoded = encode_texts(self.tokenizer, texts)
         self.tokens = sum(map(len, self.encoded))
-        self.plain = PlainBiLSTM(len(self.tokenizer)).eval()
+        self.plain = PlainBiLSTM(len(self.tokenizer)).eval().to(device)
         self.models = {name: self.make_model(**options) for name, options in ARCHITECTURES.items()}
-        self.rough = {name: self.make_model(**options).bfloat16() for name, options in ARCHITECTURES.items()}
-        self.transformer = make_distilbert()
+        self.transformer = make_distilbert().to(device)
+        self.rough, self.rough_transformer = {}, None
+        if device != "cpu" or cpu_computes_in(torch.bfloat16):
+            self.rough = {name: self.make_model(**options).bfloat16() for name, options in ARCHITECTURES.items()}
+            self.rough_transformer = make_distilbert().to(device).bfloat16()
         self.word_pieces = make_word_pieces([*texts, *others])
         self.linear = make_tfidf(texts, labels)
 
     def make_model(self, **options: Any) -> GloveBiLSTMForSequenceClassification:
         """One of ours."""
         config = GloveBiLSTMConfig(vocab_size=len(self.tokenizer), embedding_dim=DIM, num_labels=2, **options)
-        return GloveBiLSTMForSequenceClassification(config).eval()
+        return GloveBiLSTMForSequenceClassification(config).eval().to(self.device)
 
     @torch.inference_mode()
     def read_plainly(self) -> None:
         """The usual loop: batches in the order of the (shuffled) texts, padded to the longest."""
         encoded = encode_texts(self.tokenizer, self.texts)
         for start in range(0, len(encoded), BATCH):
-            self.plain(*padded(encoded[start : start + BATCH]))
+            ids, lengths = padded(encoded[start : start + BATCH])
+            self.plain(ids.to(self.device), lengths).cpu()
 
     def read(self, model: GloveBiLSTMForSequenceClassification) -> Callable[[], None]:
         """As `glove-bilstm predict` does."""
@@ -136,9 +143,12 @@ class Contestants:
 
         return all_texts
 
-    def read_with_transformer(self, number: int, size: int = BATCH, by_length: bool = False) -> Callable[[], None]:
+    def read_with_transformer(
+        self, number: int, size: int = BATCH, by_length: bool = False, rough: bool = False
+    ) -> Callable[[], None]:
         """As `pipeline` does; of so slow a model, the first texts alone."""
-        classify = pipeline("text-classification", model=self.transformer, tokenizer=self.word_pieces, device="cpu")
+        model = self.rough_transformer if rough else self.transformer
+        classify = pipeline("text-classification", model=model, tokenizer=self.word_pieces, device=self.device)
         texts = sorted(self.texts[:number], key=len) if by_length else self.texts[:number]
         return lambda: list(classify(texts, batch_size=size, truncation=True)) and None
 

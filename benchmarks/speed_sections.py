@@ -52,9 +52,10 @@ def corpora(settings: "Settings") -> dict[str, tuple[list[str], list[int]]]:
     """What is read, by name: sentences and reviews, or the bundled reviews."""
     if not settings.data.is_dir():
         return {"bundled reviews": read_demo("train", settings.size(2_000))}
+    reviews = 320 if settings.device == "cpu" else 2_560
     return {
         "SST-2, sentences": read_texts(settings.data, "sst2", "test", settings.size(1_821)),
-        "IMDB, reviews": read_texts(settings.data, "imdb", "test", settings.size(320)),
+        "IMDB, reviews": read_texts(settings.data, "imdb", "test", settings.size(reviews)),
     }
 
 
@@ -65,22 +66,31 @@ def bulk(settings: "Settings") -> Section:
     ]
     about = (
         f"Tokenizing included. Of the transformer, the first texts alone: in batches of {BATCH} as they come, to "
-        f"which the ratio is, or sorted by length by who calls it, in batches of {SMALL_BATCH}."
+        f"which the ratio is, or sorted by length by who calls it, in batches of {small_batch(settings)}."
     )
     return "Many texts", [*lines, about], None
 
 
+def small_batch(settings: "Settings") -> int:
+    """Texts at a time for the transformer, where they are sorted."""
+    return SMALL_BATCH if settings.device == "cpu" else BATCH
+
+
 def _bulk(settings: "Settings", name: str, texts: list[str], labels: list[int]) -> list[str]:
-    both = Contestants(texts, labels, read_demo("train")[0])
-    few = min(len(texts), settings.size(96 if "IMDB" not in name else 24))
+    both = Contestants(texts, labels, read_demo("train")[0], settings.device)
+    few = min(len(texts), settings.size((96 if "IMDB" not in name else 24) * (1 if settings.device == "cpu" else 10)))
+    size = small_batch(settings)
     readers: dict[str, tuple[int, Callable[[], object]]] = {
         "plain torch module": (len(texts), both.read_plainly),
         **{f"glove-bilstm, {kind}": (len(texts), both.read(model)) for kind, model in both.models.items()},
         **{f"glove-bilstm, {kind}, bfloat16": (len(texts), both.read(model)) for kind, model in both.rough.items()},
         "DistilBERT's size, pipeline": (few, both.read_with_transformer(few)),
-        "DistilBERT's size, pipeline, sorted": (few, both.read_with_transformer(few, SMALL_BATCH, by_length=True)),
+        "DistilBERT's size, pipeline, sorted": (few, both.read_with_transformer(few, size, by_length=True)),
         "TF-IDF + logistic regression": (len(texts), lambda: both.linear.predict_proba(texts)),
     }
+    if both.rough:
+        rough = both.read_with_transformer(few, size, by_length=True, rough=True)
+        readers["DistilBERT's size, bfloat16, pipeline, sorted"] = (few, rough)
     seconds = settings.measure({"limit": settings.multiply} | {key: one[1] for key, one in readers.items()})
     limit = settings.rate(seconds["limit"])
     speed = {key: number / seconds[key] for key, (number, _) in readers.items()}
@@ -105,7 +115,9 @@ def _bulk(settings: "Settings", name: str, texts: list[str], labels: list[int]) 
 def one(settings: "Settings") -> Section:
     """One text through the model, ids to logits."""
     config = GloveBiLSTMConfig(vocab_size=5_000, embedding_dim=DIM, num_labels=2)
-    model, plain = GloveBiLSTMForSequenceClassification(config).eval(), PlainBiLSTM(5_000).eval()
+    model, plain = (
+        one.eval().to(settings.device) for one in (GloveBiLSTMForSequenceClassification(config), PlainBiLSTM(5_000))
+    )
     rows = []
     for words in (1, 5, 20, 60, 200):
         times: dict[str, list[float]] = {"plain": [], "ours": []}
@@ -113,10 +125,11 @@ def one(settings: "Settings") -> Section:
             for name in ("plain", "ours") if turn % 2 else ("ours", "plain"):
                 start = time.perf_counter()
                 if name == "plain":
-                    plain(*padded([ids]))
+                    given, lengths = padded([ids])
+                    plain(given.to(settings.device), lengths).cpu()
                 else:
-                    given = torch.tensor([ids])
-                    model(input_ids=given, attention_mask=torch.ones_like(given))
+                    given = torch.tensor([ids], device=settings.device)
+                    model(input_ids=given, attention_mask=torch.ones_like(given)).logits.cpu()
                 times[name].append(time.perf_counter() - start)
         middle = {name: statistics.median(seconds) for name, seconds in times.items()}
         rows.append(
@@ -138,13 +151,14 @@ def pipe(settings: "Settings") -> Section:
     texts = texts[: settings.size(512)]
     tokenizer = build_tokenizer(build_vocabulary(texts))
     config = GloveBiLSTMConfig(vocab_size=len(tokenizer), embedding_dim=DIM, num_labels=2)
-    model = GloveBiLSTMForSequenceClassification(config).eval()
-    classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+    model = GloveBiLSTMForSequenceClassification(config).eval().to(settings.device)
+    classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device=settings.device)
     alone = texts[: settings.size(100)]
 
     def directly(chosen: list[str], size: int) -> None:
         for batch in batches(chosen, size):
-            model(**tokenizer(batch, padding=size > 1, return_tensors="pt")).logits.softmax(dim=-1).tolist()
+            given = tokenizer(batch, padding=size > 1, return_tensors="pt").to(settings.device)
+            model(**given).logits.softmax(dim=-1).tolist()
 
     seconds = settings.measure(
         {
@@ -288,7 +302,7 @@ def growth(settings: "Settings") -> Section:
             config = GloveBiLSTMConfig(
                 vocab_size=len(tokenizer), embedding_dim=100, hidden_size=chosen["hidden size"], num_labels=2
             )
-            model = GloveBiLSTMForSequenceClassification(config).eval()
+            model = GloveBiLSTMForSequenceClassification(config).eval().to(settings.device)
             texts = [
                 " ".join(map(str, ids))
                 for ids in random_texts(chosen["texts"], chosen["length"], chosen["vocabulary"])
@@ -339,3 +353,5 @@ SECTIONS: dict[str, Callable[["Settings"], Section]] = {
     "memory": memory,
     "growth": growth,
 }
+OF_MODELS = ("bulk", "one", "pipeline", "training", "vocabulary", "growth")
+"""Those which another device than the CPU changes."""

@@ -44,23 +44,22 @@ QUIET: dict[str, Any] = {
     "save_strategy": "no",
     "logging_strategy": "no",
     "report_to": [],
-    "use_cpu": True,
     "disable_tqdm": True,
     "per_device_train_batch_size": BATCH,
 }
 Section = tuple[str, list[str], None]
 
 
-def train_plainly(encoded: list[list[int]], labels: list[int], vocabulary: int) -> None:
+def train_plainly(encoded: list[list[int]], labels: list[int], vocabulary: int, device: str) -> None:
     """The usual loop over all texts once: shuffled batches, padded to the longest; a frozen embedding."""
-    model = PlainBiLSTM(vocabulary).train()
+    model = PlainBiLSTM(vocabulary).train().to(device)
     optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=1e-3)
     order = torch.randperm(len(encoded)).tolist()
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
-        loss = F.cross_entropy(
-            model(*padded([encoded[row] for row in rows])), torch.tensor([labels[row] for row in rows])
-        )
+        ids, lengths = padded([encoded[row] for row in rows])
+        truth = torch.tensor([labels[row] for row in rows], device=device)
+        loss = F.cross_entropy(model(ids.to(device), lengths), truth)
         optimizer.zero_grad()
         loss.backward()
         clip_grad_norm_(model.parameters(), 1.0)
@@ -86,18 +85,19 @@ def training(settings: "Settings") -> Section:
     def ours(strategy: str) -> None:
         arguments = GloveBiLSTMTrainingArguments(
             str(settings.work / "ours"), num_train_epochs=1, embedding_strategy=strategy,
-            load_best_model_at_end=False, early_stopping_patience=0, **QUIET,
+            load_best_model_at_end=False, early_stopping_patience=0, use_cpu=settings.device == "cpu", **QUIET,
         )  # fmt: skip
         model = GloveBiLSTMForSequenceClassification(config)
         GloveBiLSTMTrainer(model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer).train()
 
     def transformer() -> None:
-        arguments = TrainingArguments(str(settings.work / "other"), num_train_epochs=1, **QUIET)
+        cpu = settings.device == "cpu"
+        arguments = TrainingArguments(str(settings.work / "other"), num_train_epochs=1, use_cpu=cpu, **QUIET)
         Trainer(make_distilbert(), arguments, train_dataset=pieced, processing_class=pieces).train()
 
     seconds = settings.measure(
         {
-            "plain loop, frozen": lambda: train_plainly(encoded, labels, len(tokenizer)),
+            "plain loop, frozen": lambda: train_plainly(encoded, labels, len(tokenizer), settings.device),
             "glove-bilstm, frozen": lambda: ours("frozen"),
             "glove-bilstm, fine-tuned": lambda: ours("finetune"),
             "DistilBERT's size, Trainer": transformer,
@@ -116,13 +116,15 @@ def training(settings: "Settings") -> Section:
 class _Clock(TrainerCallback):
     """The seconds of each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: "Settings") -> None:
         self.seconds: list[float] = []
+        self._settings = settings
 
     def on_step_begin(self, *arguments: Any, **kwargs: Any) -> None:
         self._begun = time.perf_counter()
 
     def on_step_end(self, *arguments: Any, **kwargs: Any) -> None:
+        self._settings.wait()
         self.seconds.append(time.perf_counter() - self._begun)
 
 
@@ -144,9 +146,10 @@ def vocabulary(settings: "Settings") -> Section:
                 arguments = GloveBiLSTMTrainingArguments(
                     str(settings.work / "sparse"), embedding_strategy="finetune", sparse_embedding_updates=sparse,
                     max_steps=len(ids) // BATCH if sparse else 4,
-                    load_best_model_at_end=False, early_stopping_patience=0, **QUIET,
+                    load_best_model_at_end=False, early_stopping_patience=0, use_cpu=settings.device == "cpu",
+                    **QUIET,
                 )  # fmt: skip
-                clock = _Clock()
+                clock = _Clock(settings)
                 trainer = GloveBiLSTMTrainer(
                     model=GloveBiLSTMForSequenceClassification(config),
                     args=arguments,

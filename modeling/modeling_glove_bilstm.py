@@ -4,11 +4,11 @@ Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, P a tex
 C num_labels.
 """
 
+from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
@@ -92,7 +92,7 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 
         It calls this at the end of `__init__` and of `from_pretrained`, where `requires_grad=False` is lost and where
         tensors lie in memory as they lay in the file. Kernels sum in another order on unaligned memory, so logits
-        would not be bit-equal to those before saving.
+        would not be bit-equal to those before saving; and cuDNN would have to put weights together at every call.
         """
         super().tie_weights(*args, **kwargs)
         embedding = self.get_input_embeddings().weight
@@ -103,6 +103,9 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
                 parameter is not embedding and parameter.data_ptr() % ALIGNMENT
             ):  # rows of the embedding are only copied
                 parameter.data = parameter.data.clone()
+        for module in self.modules():
+            if isinstance(module, GloveBiLSTMLayers):
+                module.flatten_parameters()
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze the embedding, or let it be trained; `config.freeze_embeddings` follows, so a saved model knows."""
@@ -133,6 +136,19 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 class GloveBiLSTMLayers(nn.LSTM):
     """Torch's LSTM, its parameters under their own names, of which any layers can be run."""
 
+    def flatten_parameters(self) -> None:
+        """On a GPU, lay the weights of each layer and direction end to end, as cuDNN wants what it runs in one call.
+
+        Torch calls this when the weights have come to another device, to lay all of them so.
+        """
+        if next(self.parameters()).is_cuda:
+            for layer in range(self.num_layers):
+                for suffix in self._suffixes():
+                    weights = self._weights(range(layer, layer + 1), [suffix])
+                    laid = torch.cat([weight.detach().flatten() for weight in weights])
+                    for weight, part in zip(weights, laid.split([weight.numel() for weight in weights]), strict=True):
+                        weight.data = part.view_as(weight)
+
     def forward(  # type: ignore[override]
         self, states: torch.Tensor, lengths: torch.Tensor | None, layers: range
     ) -> torch.Tensor:
@@ -141,56 +157,46 @@ class GloveBiLSTMLayers(nn.LSTM):
         Args:
             states: Tokens first in each text, and padding after them.
             lengths: How many tokens each text has, ``[B]``. None: T, all of them.
-            layers: Which ones, from 0; with lengths, a single one.
+            layers: Which ones, from 0; with lengths, or on a GPU, a single one.
         """
-        suffixes = ["", "_reverse"] if self.bidirectional else [""]
-        if lengths is None or not self.bidirectional:
+        if not self.bidirectional or (lengths is None and not states.is_cuda):
             # From the left, padding doesn't matter: what stands after a text's tokens doesn't change their states.
-            return self._read(states, layers, suffixes)
-        if states.is_cuda:
-            return self._read_packed(states, lengths, layers)
-        # On a CPU, texts of different lengths that are packed get neither oneDNN's LSTM nor, in training, a backward
-        # pass in linear time: torch adds a matrix of all tokens at every one of them. So each text's tokens are read
+            return self._read(states, layers, self._suffixes())
+        # Packing gives the same, slower. On a CPU, packed texts get neither oneDNN's LSTM nor, in training, a backward
+        # pass in linear time: torch adds a matrix of all tokens at every one of them. On a GPU it has to wait for the
+        # lengths, and cuDNN's backward pass for long texts takes half as long again. So each text's tokens are read
         # from the last to the first, its padding still behind them, and put back by the same.
+        ends = states.shape[1] if lengths is None else lengths.unsqueeze(1)  # [B, 1]
         places = torch.arange(states.shape[1], device=states.device)  # [T]
-        turned = (lengths.unsqueeze(1) - 1 - places) % states.shape[1]  # [B, T]
+        turned = ((ends - 1 - places) % states.shape[1]).expand(states.shape[:2])  # [B, T]
         ahead = self._read(states, layers, [""])
         back = self._read(_move_tokens(states, turned), layers, ["_reverse"])
         return torch.cat([ahead, _move_tokens(back, turned)], dim=-1)
 
     def _read(self, states: torch.Tensor, layers: range, suffixes: list[str]) -> torch.Tensor:
         """Read all places, in the directions that the weights' suffixes name."""
+        weights = self._weights(layers, suffixes)
+        # Torch hands oneDNN an LSTM in autocast's type even where the processor can't compute in it, and fails.
+        exact = states.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        exact = exact and not cpu_computes_in(torch.get_autocast_dtype("cpu"))
+        if exact:
+            states = states.to(weights[0].dtype)
         zeros = states.new_zeros(len(layers) * len(suffixes), len(states), self.hidden_size)  # [directions, B, hidden]
-        return torch.lstm(
-            states,
-            (zeros, zeros),
-            self._weights(layers, suffixes),
-            has_biases=True,
-            num_layers=len(layers),
-            dropout=0.0,
-            train=self.training,
-            bidirectional=len(suffixes) == 2,
-            batch_first=True,
-        )[0]
+        with torch.autocast("cpu", enabled=False) if exact else nullcontext():
+            return torch.lstm(
+                states,
+                (zeros, zeros),
+                weights,
+                has_biases=True,
+                num_layers=len(layers),
+                dropout=0.0,
+                train=self.training,
+                bidirectional=len(suffixes) == 2,
+                batch_first=True,
+            )[0]
 
-    def _read_packed(self, states: torch.Tensor, lengths: torch.Tensor, layers: range) -> torch.Tensor:
-        """Read both directions by packing, as cuDNN has it."""
-        # A text without tokens can't be packed: one is read.
-        packed = pack_padded_sequence(states, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-        zeros = states.new_zeros(2, states.shape[0], self.hidden_size)  # [directions, B, hidden]
-        data, _, _ = torch.lstm(
-            packed.data,
-            packed.batch_sizes,
-            (zeros, zeros),
-            self._weights(layers, ["", "_reverse"]),
-            has_biases=True,
-            num_layers=1,
-            dropout=0.0,
-            train=self.training,
-            bidirectional=True,
-        )
-        packed = packed._replace(data=data)
-        return pad_packed_sequence(packed, batch_first=True, total_length=states.shape[1])[0]
+    def _suffixes(self) -> list[str]:
+        return ["", "_reverse"] if self.bidirectional else [""]
 
     def _weights(self, layers: range, suffixes: list[str]) -> list[torch.Tensor]:
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -276,7 +282,8 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
                     states = _move_tokens(states, order)
                 states = states[:, :longest]
             number = self.config.num_hidden_layers
-            apart = output_hidden_states or self.training or shortest < longest  # else one call is faster
+            # Else one call is faster; but on a GPU the weights lie apart.
+            apart = output_hidden_states or self.training or shortest < longest or states.is_cuda
             for layers in [range(layer, layer + 1) for layer in range(number)] if apart else [range(number)]:
                 if layers.start > 0:
                     states = self.lstm_dropout(states)
@@ -431,6 +438,14 @@ def token_mask(
     if input_ids is not None:
         return input_ids != config.pad_token_id
     return cast(torch.Tensor, inputs_embeds).new_ones(shape, dtype=torch.bool)
+
+
+def cpu_computes_in(dtype: torch.dtype) -> bool:
+    """Whether the CPU's LSTM can compute in autocast's type, bfloat16 or float16."""
+    if not torch.backends.mkldnn.is_available():
+        return True
+    onednn = torch.ops.mkldnn
+    return bool(onednn._is_mkldnn_bf16_supported() if dtype == torch.bfloat16 else onednn._is_mkldnn_fp16_supported())
 
 
 def _move_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from glove_bilstm.scripts.shared import add_dtype, command, make_parser, output_file, positive
+from glove_bilstm.scripts.shared import add_computing, command, make_parser, output_file, positive
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -18,7 +18,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--text_column", default="text", help="default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
     parser.add_argument("--label_column", default="label", help="default: label")
-    add_dtype(parser)
+    add_computing(parser)
     parser.add_argument(
         "--batch_size", type=positive, default=128, help="texts in one forward pass, at most; default: 128"
     )
@@ -46,7 +46,7 @@ def run(argv: list[str]) -> None:
     disable_progress_bar()
     split = find_split(options.dataset, options.split, "test")
     texts = split.inputs(options.text_column, options.text_pair_column)
-    model, tokenizer = load_classifier(options.model, options.dtype)
+    model, tokenizer = load_classifier(options.model, options.dtype, options.device)
     check_pairs(tokenizer.sep_token, pairs=options.text_pair_column is not None)
     known = label_names(model.config)
     labels = read_known_labels(split, options.label_column, known, model.config.problem_type)

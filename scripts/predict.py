@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glove_bilstm.scripts.shared import add_dtype, command, make_parser, need, positive, user_path
+from glove_bilstm.scripts.shared import add_computing, command, make_parser, need, positive, user_path
 
 if TYPE_CHECKING:
     from glove_bilstm.inference.jobs import Classify
@@ -68,7 +68,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=None,
         help="batches read at the same time, each by one thread (default: one for each core)",
     )
-    add_dtype(parser)
+    add_computing(parser)
     parser.add_argument(
         "--batch_size", type=positive, default=128, help="texts in one forward pass, at most; default: 128"
     )
@@ -85,6 +85,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     options.backend = options.backend or ("onnx" if exported else "torch")
     if options.backend == "onnx" and options.dtype != "auto":
         parser.error("--dtype is torch's; choose an exported model's when you export it")
+    if options.backend == "onnx" and options.device not in ("auto", "cpu"):
+        parser.error("--device is torch's; an exported model computes on the CPU")
     return options
 
 
@@ -168,7 +170,7 @@ def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify
     disable_progress_bar()
     if options.num_workers is not None:
         torch.set_num_threads(options.num_workers)
-    model, tokenizer = load_classifier(options.model, options.dtype)
+    model, tokenizer = load_classifier(options.model, options.dtype, options.device)
     check_pairs(tokenizer.sep_token, pairs)
     files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
     state = state_of(model_folder(options.model), *files)

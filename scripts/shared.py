@@ -31,8 +31,13 @@ def make_parser(verb: str, description: str, epilog: str | None = None) -> argpa
     return parser
 
 
-def add_dtype(parser: argparse.ArgumentParser) -> None:
-    """Let the user say in which precision a trained model computes."""
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """Let the user say where a trained model computes, and in which precision."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="where the model computes: cpu, cuda, cuda:1, ... (default: a GPU if torch finds one, else the CPU)",
+    )
     parser.add_argument(
         "--dtype",
         choices=("float32", "bfloat16"),

@@ -10,7 +10,7 @@ from transformers import pipeline
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, build_tokenizer
 from glove_bilstm.inference.bulk import classify_texts, evaluate_texts, predict_logits
-from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.inference.loading import find_device, load_classifier
 from glove_bilstm.inference.onnx_classifier import CHUNK, batches_by_length
 from glove_bilstm.scripts.main import main
 
@@ -99,6 +99,25 @@ class TestBulk:
         assert "accuracy" in capsys.readouterr().out
         with pytest.raises(SystemExit):
             main(["predict", "--model", str(model), "--dtype", "float8", "a"])
+
+    def test_where_it_computes(
+        self, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for device in ("cuda", "cuda:3", "meta"):
+            assert main(["predict", "--model", str(model), "good", "--device", device]) == 1
+            assert f"torch finds no device {device} here. Leave --device out" in capsys.readouterr().err
+        assert main(["predict", "--model", str(model), "good", "--device", "gpu"]) == 1
+        assert "gpu is the name of no device; cpu is one, and cuda." in capsys.readouterr().err
+        assert main(["predict", "--model", str(model), "good", "--device", "cpu"]) == 0
+        assert [find_device(name) for name in ("auto", "cpu")] == [torch.device("cpu")] * 2
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("cuda"))
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+        assert [find_device(name) for name in ("auto", "cpu")] == [torch.device("cuda"), torch.device("cpu")]
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+        for rank, number in (("0", 0), ("1", 1), ("2", 0)):
+            monkeypatch.setenv("LOCAL_RANK", rank)
+            assert find_device("auto") == torch.device("cuda", number)
+            assert find_device("cuda:1") == torch.device("cuda", 1)
 
     def test_what_a_thread_raises_is_raised(self, model: Path) -> None:
         classifier, tokenizer = load_classifier(str(model))

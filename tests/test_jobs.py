@@ -469,6 +469,9 @@ class TestBackends:
         with pytest.raises(SystemExit):
             predict(model, "good", "--backend", "onnx", "--dtype", "bfloat16")
         assert "--dtype is torch's" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            predict(model, "good", "--backend", "onnx", "--device", "cuda")
+        assert "--device is torch's" in capsys.readouterr().err
 
 
 def test_rows_are_counted_as_they_are_read(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification, GloveBiLSTMModel
-from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMLayers
 
 
 class PlainBiLSTM(nn.Module):
@@ -72,19 +71,32 @@ class TestArchitecture:
         for one, other in zip(*found, strict=True):
             assert one.abs().sum() > 0 and torch.allclose(one, other, atol=1e-5)
 
-    def test_packed_as_cudnn_has_it_is_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        model = make_model(num_hidden_layers=2)
-        ids, mask = make_batch()
-        mask[3] = 0  # a text without tokens
-        found = []
-        for _ in range(2):
-            model.zero_grad()
+    @pytest.mark.parametrize("possible", [True, False])
+    @pytest.mark.parametrize("rough", [torch.bfloat16, torch.float16])
+    def test_autocast_on_processors_with_and_without_the_type(
+        self, rough: torch.dtype, possible: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model, (ids, mask) = make_model(num_hidden_layers=2), make_batch()
+        for kind in ("bf16", "fp16"):
+            name = f"_is_mkldnn_{kind}_supported"
+            able = getattr(torch.ops.mkldnn, name)()
+            monkeypatch.setattr(torch.ops.mkldnn, name, lambda able=able: able and possible)
+        exact = model.glove_bilstm(ids, mask).last_hidden_state
+        with torch.autocast("cpu", rough):
+            states = model.glove_bilstm(ids, mask).last_hidden_state
+            embedded = model.glove_bilstm(
+                inputs_embeds=model.get_input_embeddings()(ids).to(rough), attention_mask=mask
+            )
             logits = model(ids, mask).logits
-            logits.square().sum().backward()
-            found.append([logits, *(weight.grad for weight in model.parameters() if weight.requires_grad)])
-            monkeypatch.setattr(GloveBiLSTMLayers, "forward", GloveBiLSTMLayers._read_packed)
-        for one, other in zip(*found, strict=True):
-            assert one.abs().sum() > 0 and torch.allclose(one, other, atol=1e-5)
+        logits.float().square().sum().backward()
+        assert all(weight.grad is not None for weight in model.glove_bilstm.lstm.parameters())
+        assert torch.allclose(states.float(), exact, atol=1e-2)
+        if not possible:
+            assert torch.equal(states, exact)
+            embedded = model.get_input_embeddings()(ids).to(rough)
+            with torch.autocast("cpu", rough):
+                states = model.glove_bilstm(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+            assert torch.allclose(states, exact, atol=1e-2)
 
     @pytest.mark.parametrize("how", ["call", "parametrization"])
     def test_weights_that_stand_in_for_its_own_are_read(self, how: str) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import TokenizersBackend, TrainerCallback, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
-from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
+from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification, cpu_computes_in
 from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
 from glove_bilstm.training.checkpoints import (
@@ -182,6 +182,8 @@ def train_classifier(
     longest = max(len(ids) for ids in encoded["train"]["input_ids"])
     if longest > LONG_TEXT:
         logger.info(f"The longest training text has {longest:,} words, which is slow; --max_length cuts such texts.")
+    if training_arguments.bf16 and training_arguments.device.type == "cpu" and not cpu_computes_in(torch.bfloat16):
+        logger.warning("This processor can't compute in bfloat16: the LSTM stays in float32, for all --bf16.")
     trainer = GloveBiLSTMTrainer(
         model=model,
         args=training_arguments,
