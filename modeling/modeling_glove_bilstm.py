@@ -4,7 +4,6 @@ Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, P a tex
 C num_labels.
 """
 
-from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
@@ -176,24 +175,23 @@ class GloveBiLSTMLayers(nn.LSTM):
     def _read(self, states: torch.Tensor, layers: range, suffixes: list[str]) -> torch.Tensor:
         """Read all places, in the directions that the weights' suffixes name."""
         weights = self._weights(layers, suffixes)
-        # Torch hands oneDNN an LSTM in autocast's type even where the processor can't compute in it, and fails.
-        exact = states.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-        exact = exact and not cpu_computes_in(torch.get_autocast_dtype("cpu"))
-        if exact:
-            states = states.to(weights[0].dtype)
+        if states.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # Torch hands oneDNN an LSTM in autocast's type even where the processor can't compute in it, and fails.
+            if not cpu_computes_in(torch.get_autocast_dtype("cpu")):
+                with torch.autocast("cpu", enabled=False):
+                    return self._read(states.to(weights[0].dtype), layers, suffixes)
         zeros = states.new_zeros(len(layers) * len(suffixes), len(states), self.hidden_size)  # [directions, B, hidden]
-        with torch.autocast("cpu", enabled=False) if exact else nullcontext():
-            return torch.lstm(
-                states,
-                (zeros, zeros),
-                weights,
-                has_biases=True,
-                num_layers=len(layers),
-                dropout=0.0,
-                train=self.training,
-                bidirectional=len(suffixes) == 2,
-                batch_first=True,
-            )[0]
+        return torch.lstm(
+            states,
+            (zeros, zeros),
+            weights,
+            has_biases=True,
+            num_layers=len(layers),
+            dropout=0.0,
+            train=self.training,
+            bidirectional=len(suffixes) == 2,
+            batch_first=True,
+        )[0]
 
     def _suffixes(self) -> list[str]:
         return ["", "_reverse"] if self.bidirectional else [""]

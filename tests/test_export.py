@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from tiny_tasks import read_jsonl
 from transformers import BertConfig, BertForSequenceClassification
@@ -66,6 +67,10 @@ class TestExport:
         assert written["in_torch"] == 1 and not written["labelled"] and written["source"] == "the demo, validation"
         assert written["variant"] == {"vocabulary_size": None, "embedding_dtype": "int8", "quantize": "int8"}
         assert 0 < written["largest_difference"] < 0.1
+        # With all 8 bits of the LSTM's weights, processors without VNNI would add past 16 bits.
+        held = onnx.load(tmp_path / "onnx/model.onnx").graph.initializer
+        weights = [onnx.numpy_helper.to_array(one) for one in held if one.name.endswith("_quantized")]
+        assert len(weights) == 4 and all(abs(values.astype(int)).max() == 64 for values in weights)
 
     def test_torch_may_round_and_the_export_may_not(
         self,

@@ -37,6 +37,7 @@ import glove_bilstm
 trust = {}
 """
 LOAD = """
+import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 repo, texts, revision = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
 where = {"revision": revision} if revision else {}
@@ -46,8 +47,10 @@ model = AutoModelForSequenceClassification.from_pretrained(repo, **where, **trus
 base = AutoModel.from_pretrained(repo, **where, **trust)
 classify = pipeline("text-classification", model=repo, **where, **trust)
 batch = tokenizer(texts, padding=True, return_tensors="pt")
+with torch.no_grad():  # as below: with gradients some processors round otherwise
+    logits = model(**batch).logits.tolist()
 print(json.dumps({
-    "logits": model(**batch).logits.tolist(),
+    "logits": logits,
     "states": base(**batch).last_hidden_state.shape,
     "frozen": [not m.get_input_embeddings().weight.requires_grad for m in (model, base, classify.model)],
     "module": type(model).__module__,
