@@ -244,6 +244,7 @@ class TestFolder:
         write_model_folder(result, tmp_path)
         assert (tmp_path / "config.json").exists() and not (tmp_path / "drift.json").exists()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("old_has_one", [True, False])
     def test_interrupted_at_any_move_the_older_models_is_there(
         self, old_has_one: bool, result: TrainingResult, moved: Drift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

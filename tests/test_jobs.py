@@ -187,6 +187,7 @@ class TestCutOff:
         ):
             run_job(job(source, tmp_path / "out.jsonl"), Fake(), quietly)
 
+    @pytest.mark.slow
     def test_a_killed_process(self, model: Path, tmp_path: Path) -> None:
         rows = [{"text": f"a {'really ' * (number % 40)}good film {number}"} for number in range(30_000)]
         source = write_jsonl(tmp_path / "in.jsonl", rows)
@@ -207,6 +208,7 @@ class TestCutOff:
         assert {file.name for file in tmp_path.glob("*.jsonl")} == {"in.jsonl", "out.jsonl", "again.jsonl"}
         assert not kept.exists()
 
+    @pytest.mark.slow
     def test_a_full_disk(self, model: Path, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}] * 2_000)
 

@@ -76,6 +76,7 @@ os._exit(0)  # after four runs in one process, threads of torch's at times abort
 """
 
 
+@pytest.mark.slow
 def test_two_processes_stay_in_step_and_equal_one(tmp_path: Path) -> None:
     """47 rows in steps of 12 leave 11 over, which two processes can't share evenly."""
     program = tmp_path / "program.py"

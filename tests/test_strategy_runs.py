@@ -135,6 +135,7 @@ def _card(folder: Path) -> str:
     return re.sub(r"(?s)## Size and speed.*?\n## ", "", (folder / "README.md").read_text())
 
 
+@pytest.mark.slow
 def test_killed_in_either_stage_and_resumed(tmp_path: Path, flags: list[str]) -> None:
     """Killed without warning, a run goes on from its last checkpoint and ends in the same bits."""
     command = [*TRAIN, *flags, "--embedding_strategy", "two_stage", "--gradual", "--sparse_embedding_updates",
