@@ -14,14 +14,16 @@ from glove_bilstm.vectors.errors import InputError
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name, "auto" for an accelerator (a GPU) where there is one; of several, the process's own.
+    """The device of a name, "auto" for a GPU that has CUDA, or else the CPU; of several, the process's own.
+
+    Other accelerators are to be named: nobody has tried the model on them.
 
     Raises:
         InputError: There is no such device.
     """
     there = torch.accelerator.current_accelerator(check_available=True)
     if name == "auto":
-        name = there.type if there else "cpu"
+        name = "cuda" if there and there.type == "cuda" else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -36,7 +36,7 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="where the model computes: cpu, cuda, cuda:1, ... (default: a GPU if torch finds one, else the CPU)",
+        help="where the model computes: cpu, cuda, cuda:1, ... (default: cuda if torch finds it, else cpu)",
     )
     parser.add_argument(
         "--dtype",

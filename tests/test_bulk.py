@@ -110,6 +110,9 @@ class TestBulk:
         assert "gpu is the name of no device; cpu is one, and cuda." in capsys.readouterr().err
         assert main(["predict", "--model", str(model), "good", "--device", "cpu"]) == 0
         assert [find_device(name) for name in ("auto", "cpu")] == [torch.device("cpu")] * 2
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("mps"))
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+        assert [find_device(name).type for name in ("auto", "mps")] == ["cpu", "mps"]
         monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("cuda"))
         monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
         assert [find_device(name) for name in ("auto", "cpu")] == [torch.device("cuda"), torch.device("cpu")]
