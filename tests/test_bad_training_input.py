@@ -105,7 +105,7 @@ class TestBadTrainingInput:
             ("train.csv", b"text,label,text\na,b,c\n", "must begin with a row of column names, each once"),
             ("train.csv", b"text,label\n", "train.csv has no rows"),
             ("train.csv", b"text,label\na,1\nwell, really,2\n", "row 2: there are 3 fields and 2 column names"),
-            ("train.csv.gz", gzip.compress(b"text,label\na,1\n" * 999)[:-20], "is damaged"),
+            ("train.csv.gz", gzip.compress(b"text,label\na,1\n" * 999, mtime=0)[:-20], "is damaged"),
             ("data.xlsx", b"PK", "ends in none of .csv, .tsv, .json, .jsonl, .parquet"),
         ],
     )
