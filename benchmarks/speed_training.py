@@ -39,15 +39,20 @@ from glove_bilstm.training.run import train_classifier
 if TYPE_CHECKING:
     from speed import Settings
 
-QUIET: dict[str, Any] = {
-    "eval_strategy": "no",
-    "save_strategy": "no",
-    "logging_strategy": "no",
-    "report_to": [],
-    "disable_tqdm": True,
-    "per_device_train_batch_size": BATCH,
-}
 Section = tuple[str, list[str], None]
+
+
+def quiet(settings: "Settings") -> dict[str, Any]:
+    """Training arguments that leave out all but training, on the device that is measured."""
+    return {
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": [],
+        "use_cpu": settings.device == "cpu",
+        "disable_tqdm": True,
+        "per_device_train_batch_size": BATCH,
+    }
 
 
 def train_plainly(encoded: list[list[int]], labels: list[int], vocabulary: int, device: str) -> None:
@@ -85,14 +90,13 @@ def training(settings: "Settings") -> Section:
     def ours(strategy: str) -> None:
         arguments = GloveBiLSTMTrainingArguments(
             str(settings.work / "ours"), num_train_epochs=1, embedding_strategy=strategy,
-            load_best_model_at_end=False, early_stopping_patience=0, use_cpu=settings.device == "cpu", **QUIET,
+            load_best_model_at_end=False, early_stopping_patience=0, **quiet(settings),
         )  # fmt: skip
         model = GloveBiLSTMForSequenceClassification(config)
         GloveBiLSTMTrainer(model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer).train()
 
     def transformer() -> None:
-        cpu = settings.device == "cpu"
-        arguments = TrainingArguments(str(settings.work / "other"), num_train_epochs=1, use_cpu=cpu, **QUIET)
+        arguments = TrainingArguments(str(settings.work / "other"), num_train_epochs=1, **quiet(settings))
         Trainer(make_distilbert(), arguments, train_dataset=pieced, processing_class=pieces).train()
 
     seconds = settings.measure(
@@ -146,8 +150,7 @@ def vocabulary(settings: "Settings") -> Section:
                 arguments = GloveBiLSTMTrainingArguments(
                     str(settings.work / "sparse"), embedding_strategy="finetune", sparse_embedding_updates=sparse,
                     max_steps=len(ids) // BATCH if sparse else 4,
-                    load_best_model_at_end=False, early_stopping_patience=0, use_cpu=settings.device == "cpu",
-                    **QUIET,
+                    load_best_model_at_end=False, early_stopping_patience=0, **quiet(settings),
                 )  # fmt: skip
                 clock = _Clock(settings)
                 trainer = GloveBiLSTMTrainer(

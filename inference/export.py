@@ -270,7 +270,7 @@ def _quantize(graph: onnx.ModelProto, file: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     # Processors without VNNI add two products in 16 bits, which 8-bit weights overflow: an export that was measured on
-    # one processor would answer otherwise on another. With 7 bits all agree, and no figure here is worse for it.
+    # one processor would answer otherwise on another. With 7 bits all agree.
     options = {"per_channel": True, "weight_type": QuantType.QInt8, "reduce_range": True}
     root = logging.getLogger()
     level = root.level
