@@ -52,7 +52,8 @@ def corpora(settings: "Settings") -> dict[str, tuple[list[str], list[int]]]:
     """What is read, by name: sentences and reviews, or the bundled reviews."""
     if not settings.data.is_dir():
         return {"bundled reviews": read_demo("train", settings.size(2_000))}
-    reviews = 320 if settings.device == "cpu" else 2_560
+    # Enough of them that texts of about one length go together, as they do where there are many.
+    reviews = 1_280 if settings.device == "cpu" else 2_560
     return {
         "SST-2, sentences": read_texts(settings.data, "sst2", "test", settings.size(1_821)),
         "IMDB, reviews": read_texts(settings.data, "imdb", "test", settings.size(reviews)),

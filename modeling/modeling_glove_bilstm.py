@@ -135,11 +135,21 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 class GloveBiLSTMLayers(nn.LSTM):
     """Torch's LSTM, its parameters under their own names, of which any layers can be run."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the layers; the arguments are those of `torch.nn.LSTM`."""
+        super().__init__(*args, **kwargs)
+        self._prepared: dict[tuple[str, bool], tuple[Any, list[Any], list[torch.Tensor]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: nothing that can be made again."""
+        return {**super().__getstate__(), "_prepared": {}}
+
     def flatten_parameters(self) -> None:
         """On a GPU, lay the weights of each layer and direction end to end, as cuDNN wants what it runs in one call.
 
         Torch calls this when the weights have come to another device, to lay all of them so.
         """
+        self._prepared = {}
         if next(self.parameters()).is_cuda:
             for layer in range(self.num_layers):
                 for suffix in self._suffixes():
@@ -180,6 +190,8 @@ class GloveBiLSTMLayers(nn.LSTM):
             if not cpu_computes_in(torch.get_autocast_dtype("cpu")):
                 with torch.autocast("cpu", enabled=False):
                     return self._read(states.to(weights[0].dtype), layers, suffixes)
+        if self._can_prepare(states, weights[0]):
+            return self._read_prepared(states, layers, suffixes)
         zeros = states.new_zeros(len(layers) * len(suffixes), len(states), self.hidden_size)  # [directions, B, hidden]
         return torch.lstm(
             states,
@@ -192,6 +204,55 @@ class GloveBiLSTMLayers(nn.LSTM):
             bidirectional=len(suffixes) == 2,
             batch_first=True,
         )[0]
+
+    def _can_prepare(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
+        """Whether torch would use oneDNN, in float32, and nothing watches what is computed."""
+        return (
+            states.device.type == "cpu"
+            and states.dtype == weight.dtype == torch.float32
+            and not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
+            and not weight.is_inference()  # it wouldn't tell whether it was changed
+            and not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
+            and bool(torch.backends.mkldnn.enabled)
+            # Not every build has it, and no version need keep it.
+            and hasattr(torch.ops.mkldnn, "_reorder_mkldnn_rnn_layer_weight")
+        )
+
+    def _read_prepared(self, states: torch.Tensor, layers: range, suffixes: list[str]) -> torch.Tensor:
+        """Read as `torch.lstm` does, bit for bit, with weights that lie as oneDNN wants them.
+
+        Torch has oneDNN put all weights into its own order at every call, which takes longer than a few words do.
+        """
+        zeros = states.new_zeros(len(states), self.hidden_size)  # [B, hidden]
+        lstm, backwards, states = 2, len(suffixes) == 2, states.transpose(0, 1)  # [T, B, D or H]
+        for layer in layers:
+            read = []
+            for suffix in suffixes:
+                weight_ih, weight_hh, *biases = self._weights(range(layer, layer + 1), [suffix])
+                prepared = self._prepare(f"{layer}{suffix}", weight_ih, weight_hh, states.shape)
+                arguments = [*prepared, *biases, zeros, zeros, backwards and suffix == "_reverse", []]
+                options = [lstm, self.hidden_size, 1, True, False, False, False]
+                read.append(torch.ops.aten.mkldnn_rnn_layer(states.contiguous(), *arguments, *options)[0])
+            states = torch.cat(read, dim=-1) if len(read) > 1 else read[0]
+        return states.transpose(0, 1)
+
+    def _prepare(
+        self, name: str, weight_ih: torch.Tensor, weight_hh: torch.Tensor, shape: torch.Size
+    ) -> list[torch.Tensor]:
+        """Two weights as oneDNN wants them for one text, or for several; made again where they have changed."""
+        key = (name, shape[1] == 1)
+        # Torch counts changes, but not those that are made through `.data`; so some of the numbers are looked at too.
+        marks = [(weight.data_ptr(), weight._version) for weight in (weight_ih, weight_hh)]
+        if key in self._prepared:
+            known, samples, prepared = self._prepared[key]
+            if known == [*marks, *(sample.tobytes() for sample in samples)]:
+                return prepared
+        samples = [weight.detach().flatten()[:: -(-weight.numel() // 16)].numpy() for weight in (weight_ih, weight_hh)]
+        prepared = torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(
+            weight_ih, weight_hh, self.hidden_size, False, True, False, shape
+        )
+        self._prepared[key] = ([*marks, *(sample.tobytes() for sample in samples)], samples, prepared)
+        return prepared
 
     def _suffixes(self) -> list[str]:
         return ["", "_reverse"] if self.bidirectional else [""]
