@@ -1,5 +1,6 @@
 """The model card: `model_card.md`, filled in with what a run measured."""
 
+import hashlib
 import json
 import re
 from collections.abc import Collection
@@ -37,21 +38,25 @@ METRICS: dict[ProblemType, dict[str, str]] = {
 }
 """Those of our figures that the Hub knows → its names for them."""
 FIGURES_SAY = {
-    SINGLE_LABEL: "",
+    SINGLE_LABEL: "`f1` is the mean over the classes.",
     MULTI_LABEL: "`accuracy` is the share of texts with all labels right, `f1` the mean over the labels.",
     REGRESSION: "The loss is that of standardised targets.",
 }
+IN_FULL = {"f1": "F1, the mean over the labels"}
+"""Of figures that the Hub's name doesn't tell all of."""
 KINDS = ("precision", "recall", "f1")
 RELIABILITY, CONFUSIONS, VALUES = PICTURES = ("reliability.png", "confusion_matrix.png", "predictions.png")
-VOCABULARY = ("min_frequency", "max_vocabulary", "extra_words", "oov")
+VOCABULARY = ("min_frequency", "min_frequency_without_vector", "max_vocabulary", "extra_words", "oov")
 ARCHITECTURE = (
-    *("embedding_dim", "hidden_size", "num_hidden_layers", "pooling"),
+    *("embedding_dim", "hidden_size", "num_hidden_layers", "bidirectional", "pooling"),
     *("embedding_dropout", "lstm_dropout", "classifier_dropout"),
 )
 LONGEST_TEXT = 300
 """Characters of a text that is shown."""
 EXAMPLE_LINE = re.compile(r'^(classify = pipeline\("text-classification", model=")([^"\n]+)', re.MULTILINE)
 """The line of the card's example that names the model."""
+MEASURED_ON = re.compile(r"^<!-- Measured on weights with the SHA-256: ([0-9a-f]{64}) -->$", re.MULTILINE)
+"""The last line of a card, which no reader sees."""
 EXAMPLE = "I didn't expect much, and was wrong."
 SECOND = "I expected little."
 
@@ -138,6 +143,12 @@ def make_card(
     )
 
 
+def hash_of(weights: Path) -> str:
+    """The SHA-256 of a file of weights."""
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def draw_pictures(result: TrainingResult, folder: Path) -> list[str]:
     """Draw the pictures of the card.
 
@@ -183,6 +194,7 @@ def _metadata(result: TrainingResult, model_id: str, about: CardArguments) -> Mo
                 dataset_name=name,
                 dataset_split=split,
                 metric_type=hub_name,
+                metric_name=IN_FULL.get(metric),
                 metric_value=float(_figure(metric, figures[metric])),
             )
             for split, figures in result.figures.items()
@@ -289,6 +301,8 @@ def name_after_repository(card: str, repo_id: str) -> str:
     if example is None:
         return card
     title = re.compile(rf"^# {re.escape(Path(example[2]).name)}$", re.MULTILINE)
+    name = re.compile(rf"^(model-index:\n- name: ){re.escape(Path(example[2]).name)}$", re.MULTILINE)
+    card = name.sub(lambda found: found[1] + Path(repo_id).name, card, count=1)
     renamed = EXAMPLE_LINE.sub(lambda found: found[1] + repo_id, card, count=1)
     return title.sub(lambda _: f"# {Path(repo_id).name}", renamed, count=1)
 

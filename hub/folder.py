@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, make_card
+from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, hash_of, make_card
 from glove_bilstm.training.run import TrainingResult
 
 HANDLER = "handler.py"
@@ -53,6 +53,8 @@ def write_model_folder(
         pictures = draw_pictures(result, staging)
         card = make_card(result, repo_id or output_dir.resolve().name, about or CardArguments(), pictures)
         card.save(staging / "README.md")
+        with (staging / "README.md").open("a", encoding="utf-8") as opened:
+            opened.write(f"\n<!-- Measured on weights with the SHA-256: {hash_of(staging / SAFE_WEIGHTS_NAME)} -->\n")
         write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
         if result.drift is not None:
             write_json(staging / DRIFT, result.drift.to_dict())

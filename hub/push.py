@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError, safe_open
 
-from glove_bilstm.hub.card import PICTURES, name_after_repository
+from glove_bilstm.hub.card import MEASURED_ON, PICTURES, hash_of, name_after_repository
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
 
@@ -42,6 +42,8 @@ OTHERS = (
     ),
 )
 """What else is pushed, besides the code that the configuration names."""
+OTHER_MODELS = re.compile(r"(^|/)(adapter_config|model_index|modules)\.json$|\.(safetensors|bin|pt|pth|gguf|onnx)$")
+"""What only a repository of another model holds, where there is no `config.json`."""
 WAITS = (1, 2, 4, 8)
 """Seconds between one try and the next."""
 RETRIED = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
@@ -52,7 +54,7 @@ LOG_IN = (
 )
 SECRETS = re.compile(r"\b(?:hf_\w{30,}|gh[pousr]_\w{30,}|AKIA[0-9A-Z]{16}|sk-[\w-]{20,})")
 LOCAL_PATHS = re.compile(
-    r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|var|mnt|media)/|~/|[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2})\w"
+    r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|var|mnt|media|data|scratch|srv|work|workspace|Volumes)/|~/|[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2})\w"
 )
 
 
@@ -96,11 +98,27 @@ def plan_push(folder: Path) -> Plan:
     files = {name: folder / name for name in sorted(names)}
     for file in files.values():
         _scan(file)
+    if CARD in files:
+        _check_card(files[CARD], folder / WEIGHTS)
     if report := files.get(f"{ONNX}/export.json"):
         _check_export(report, folder / WEIGHTS)
     sent = {name.partition("/")[0] for name in files}
     left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in sent)
     return Plan(files, left_out)
+
+
+def _check_card(card: Path, weights: Path) -> None:
+    """See that the figures of a card are those of the weights beside it.
+
+    Raises:
+        InputError: They were measured on others.
+    """
+    measured = MEASURED_ON.search(card.read_text(encoding="utf-8"))
+    if measured is not None and measured[1] != hash_of(weights):
+        raise InputError(
+            f"The figures in {card} are of other weights than {weights} holds. Evaluate these and write what is true "
+            f"of them, without the line that begins with {measured[0].partition(':')[0]!r}; or remove the card."
+        )
 
 
 def _check_export(report: Path, weights: Path) -> None:
@@ -109,9 +127,7 @@ def _check_export(report: Path, weights: Path) -> None:
     Raises:
         InputError: The weights are others.
     """
-    with weights.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if _read_config(report.read_text(encoding="utf-8"), str(report)).get("model_sha256") != found:
+    if _read_config(report.read_text(encoding="utf-8"), str(report)).get("model_sha256") != hash_of(weights):
         raise InputError(
             f"{report.parent} was exported from another model than {weights}. Export it again, or remove the folder."
         )
@@ -151,7 +167,13 @@ class Destination:
         branch = None if self.create_pr else self.revision
         new = branch is not None and not _retry(lambda: api.revision_exists(repo_id, branch), repo_id)
         found = _retry(lambda: api.model_info(repo_id, revision=None if new else self.revision), repo_id)
-        if CONFIG in {sibling.rfilename for sibling in found.siblings or ()}:
+        there = {sibling.rfilename for sibling in found.siblings or ()}
+        if CONFIG not in there and (others := sorted(name for name in there if OTHER_MODELS.search(name))):
+            raise InputError(
+                f"{repo_id} already holds {others[0]}, of a model of another kind, which a push would mix with this "
+                "one. Choose another --repo_id."
+            )
+        if CONFIG in there:
             with tempfile.TemporaryDirectory() as folder:
                 file = _retry(
                     lambda: api.hf_hub_download(repo_id, CONFIG, revision=found.sha, local_dir=folder), repo_id
@@ -166,19 +188,19 @@ class Destination:
             _retry(lambda: api.create_branch(repo_id, branch=branch, exist_ok=True), repo_id)
         return found
 
-    def push(self, folder: Path, commit_message: str | None = None) -> str:
+    def push(self, folder: Path, commit_message: str | None = None) -> str | None:
         """Push a model folder.
 
         All files go up in one commit, on top of the one that was seen at first: whoever loads the model sees the old
-        or the new one, never a mixture; and who pushed in between isn't overwritten. What fails for a moment is tried
-        again.
+        or the new one, never a mixture; and who pushed in between isn't overwritten. Of the files that a model may
+        have those that this one lacks are removed, for they tell of another. What fails for a moment is tried again.
 
         Args:
             folder: What `glove-bilstm train` or `save_pretrained` wrote; see `plan_push`.
             commit_message: None: "Upload model".
 
         Returns:
-            The address of the commit or the pull request.
+            The address of the commit or the pull request. None: nothing differs from what is there.
 
         Raises:
             InputError: The folder can't be pushed, or the Hub refused; the message says what to do.
@@ -191,19 +213,31 @@ class Destination:
         description = f"SHA-256 of all files: {_digest(plan)}"
         there = {sibling.rfilename for sibling in found.siblings or ()}
         additions = [CommitOperationAdd(name, _content(file, self.repo_id)) for name, file in plan.files.items()]
+        removed = sorted(there.intersection(OTHERS).difference(plan.files))
+        if removed:
+            logger.warning(
+                "%s has %s, which %s lacks: they tell of another model, and are removed with this commit. Earlier "
+                "ones keep them.",
+                self.repo_id,
+                ", ".join(removed),
+                folder,
+            )
+        if CARD not in plan.files:
+            logger.warning("%s has no card (%s), so its page will say nothing of it.", folder, CARD)
         where: dict[str, Any] = {"revision": self.revision, "create_pr": self.create_pr}
         _retry(lambda: api.preupload_lfs_files(self.repo_id, additions, **where), self.repo_id)
 
-        def commit() -> str:
+        def commit() -> str | None:
             made = api.create_commit(
                 self.repo_id,
-                [*additions, *map(CommitOperationDelete, sorted(there.intersection(OTHERS).difference(plan.files)))],
+                [*additions, *map(CommitOperationDelete, removed)],
                 commit_message=commit_message or "Upload model",
                 commit_description=description,
                 parent_commit=found.sha,
                 **where,
             )
-            return str(made.pr_url or made.commit_url)
+            # The client makes no empty commit: it gives the one that is there.
+            return None if made.oid == found.sha else str(made.pr_url or made.commit_url)
 
         def made_already() -> str | None:
             revisions = [self.revision]
@@ -213,6 +247,8 @@ class Destination:
             for revision in revisions:
                 newest = api.list_repo_commits(self.repo_id, revision=revision)[0]
                 if newest.commit_id != found.sha and newest.message == description:
+                    if self.create_pr:
+                        return f"{api.endpoint}/{self.repo_id}/discussions/{str(revision).rpartition('/')[2]}"
                     return f"{api.endpoint}/{self.repo_id}/commit/{newest.commit_id}"
             return None
 

@@ -71,14 +71,15 @@ class Journal(AbstractContextManager["Journal"]):
         end = 0
         if self.path.is_file():
             with self.path.open("rb") as file:
-                if file.readline() == first:
+                told = file.readline()
+                if told == first:
                     end = len(first)
                     for line in file:
                         if not line.endswith(b"\n") or (not errors and line.startswith(b'{"error"')):
                             break
                         end += len(line)
                         self.count += 1
-                else:
+                elif told.endswith(b"\n"):  # else its process was killed before it had written that
                     logger.warning("%s is of another input, model or command; beginning anew.", self.path)
         self._file = self.path.open("r+b" if end else "wb")
         if end:
@@ -86,6 +87,7 @@ class Journal(AbstractContextManager["Journal"]):
             self._file.seek(end)
         else:
             self._file.write(first)
+            self._file.flush()
 
     def _take_over(self, output: Path, first: bytes) -> bool:
         for path in output.parent.glob(f".{glob.escape(output.stem)}.*.answers"):

@@ -1,5 +1,6 @@
 """Texts in files and pipes, row by row: any size, flat memory, and a bad row spoils no other."""
 
+import codecs
 import csv
 import io
 import json
@@ -24,10 +25,19 @@ Found = tuple[int, Row, str]
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet")
 PIPED_FORMATS = FORMATS[:-1]
 PARQUET_ROWS = 10_000
-"""Rows in a group of a parquet file."""
+"""Rows in a group of a parquet file, and read at a time."""
+PARQUET_SIZE = 16_000_000
+"""About how many bytes are read at a time, and characters written in a group; of long rows that is fewer."""
+HEAD = 100
+"""Rows of a .jsonl file that may lack a column before it is said that the file does."""
 JSON_SPACE = " \t\r\n"
 """What may stand between JSON's values: a line of it is none."""
+WHICH = "Name the right one with --text_column or --text_pair_column."
 TWICE = "a column name occurs twice: "
+NO_TEXT = {b"\x1f\x8b": "compressed (gzip); unpack it first."} | dict.fromkeys(
+    (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "UTF-16; save it as UTF-8."
+)
+"""How files begin that would be read as text, and be none."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """No character: what Python keeps of bytes that aren't UTF-8, and what a JSON escape may hold half of."""
 
@@ -86,37 +96,52 @@ def read_rows(
         Each row with all its columns, or what is wrong with it.
 
     Raises:
-        InputError: The file isn't there, isn't what its name says, holds no rows or lacks a column from the first row
-            on, or it has one that the output adds.
+        InputError: The file isn't there, isn't what its name says, holds no rows or lacks a column (of .jsonl: in all
+            rows, or the first hundred), or it has one that the output adds.
     """
     name = str(source.path or "Standard input")
     unit = "row" if source.format == "parquet" else "line"
     found = False
     named = False  # whether the columns that must be there have been
     columns: Collection[str] = ()  # of the first good row
+    lacking: list[BadRow] = []  # the first rows, of which it isn't known yet whether the file lacks a column
+    lack = ""
     try:
         with _opened(source) as file:
             for number, row, error in READERS[source.format](file, text_columns[0]):
                 found = True
                 where = f"{name}, {unit} {number:,}"
                 if error:
-                    yield BadRow(_printable(row), f"{where} {error}")
+                    bad = BadRow(_printable(row), f"{where} {error}")
+                    if lacking:
+                        lacking.append(bad)
+                    else:
+                        yield bad
                     continue
                 if not named and (missing := [column for column in text_columns if column not in row]):
-                    raise InputError(
-                        f"{name} has no column {missing[0]!r}; it has: {', '.join(row)}. "
-                        "Name the right one with --text_column or --text_pair_column."
-                    )
+                    lack = lack or f"{name} has no column {missing[0]!r}; it has: {', '.join(row)}. {WHICH}"
+                    if source.format != "jsonl" or len(lacking) >= HEAD:
+                        raise InputError(_printable(lack))
+                    lacking.append(BadRow(_printable(row), _printable(f"{where}{_wrong(row, text_columns, (), ())}")))
+                    continue
                 if not named and (taken := sorted(set(added) & set(row))):
                     raise InputError(f"{name}{_taken(taken[0])} Rename yours.")
                 named = True
-                if wrong := _wrong(row, text_columns, added, columns if same_columns else ()):
+                yield from lacking
+                lacking = []
+                try:
+                    wrong = _wrong(row, text_columns, added, columns if same_columns else ())
+                except RecursionError:
+                    row, wrong = {}, " is nested too deeply."
+                if wrong:
                     yield BadRow(_printable(row), _printable(f"{where}{wrong}"))
                     continue
                 columns = columns or row.keys()
                 yield row
     except (csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{name} can't be read as {source.format}: {error}") from error
+    if lacking:
+        raise InputError(_printable(lack))
     if not found:
         raise InputError(f"{name} holds no rows.")
 
@@ -187,6 +212,10 @@ def _opened(source: TextFile) -> Iterator[BinaryIO]:
     if not source.path.is_file():
         raise InputError(f"There is no file {source.path}.")
     with source.path.open("rb") as file:
+        kind = NO_TEXT.get(file.read(2))
+        if kind is not None and source.format != "parquet":
+            raise InputError(f"{source.path} is {kind}")
+        file.seek(0)
         yield file
 
 
@@ -216,12 +245,14 @@ def _read_csv(file: BinaryIO, _: str, delimiter: str = ",") -> Iterator[Found]:
         if len(set(header)) < len(header):
             raise csv.Error(TWICE + ", ".join(header))
         while True:
+            begin = reader.line_num + 1
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield reader.line_num, {}, f"can't be read as {'csv' if delimiter == ',' else 'tsv'}: {error}."
+                lost = f", and with it all up to line {reader.line_num:,}" if reader.line_num > begin else ""
+                yield begin, {}, f"can't be read as {'csv' if delimiter == ',' else 'tsv'}: {error}{lost}."
                 continue
             if fields:
                 fits = len(fields) == len(header)
@@ -250,7 +281,10 @@ def _read_parquet(file: BinaryIO, _: str) -> Iterator[Found]:
         names = opened.schema_arrow.names
         if len(set(names)) < len(names):
             raise pa.ArrowInvalid(TWICE + ", ".join(names))
-        batches = opened.iter_batches(batch_size=PARQUET_ROWS)
+        groups = map(opened.metadata.row_group, range(opened.metadata.num_row_groups))
+        size = max(sum(group.total_byte_size for group in groups), 1)
+        fitting = opened.metadata.num_rows * PARQUET_SIZE // size
+        batches = opened.iter_batches(batch_size=max(min(fitting, PARQUET_ROWS), 1))
         for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
             yield number, row, ""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glove_bilstm.inference.journal import beside
-from glove_bilstm.inference.reading import PARQUET_ROWS, Row, TextFile
+from glove_bilstm.inference.reading import PARQUET_ROWS, PARQUET_SIZE, Row, TextFile
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
 
@@ -134,7 +134,7 @@ def _write_parquet(path: Path, rows: Iterable[Row], added: dict[str, pa.DataType
         for name, kind in added.items():
             schema = schema.append(pa.field(name, kind))
     try:
-        while group := list(islice(remaining, PARQUET_ROWS)):
+        while group := _next_group(remaining):
             table = _as_table(group, added) if schema is None else pa.Table.from_pylist(group, schema=schema)
             if writer is None:
                 writer = pq.ParquetWriter(path, table.schema)
@@ -145,12 +145,24 @@ def _write_parquet(path: Path, rows: Iterable[Row], added: dict[str, pa.DataType
                 elif new.type != old.type:
                     raise InputError(
                         f"Column {new.name!r} is of another type in later rows ({new.type}) than in the first "
-                        f"{PARQUET_ROWS:,} ({old.type}); parquet needs one. Write .jsonl instead."
+                        f"ones ({old.type}); parquet needs one. Write .jsonl instead."
                     )
             writer.write_table(table)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _next_group(rows: Iterator[Row]) -> list[Row]:
+    """The rows of a parquet file's next group: so many, or fewer of long ones."""
+    group: list[Row] = []
+    size = 0
+    for row in islice(rows, PARQUET_ROWS):
+        group.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        if size >= PARQUET_SIZE:
+            break
+    return group
 
 
 def _as_table(group: Sequence[Row], added: dict[str, pa.DataType]) -> pa.Table:

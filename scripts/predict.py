@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -107,6 +108,8 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.vectors.errors import InputError
 
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    for module in ("jobs", "journal"):  # each process tells of its own rows
+        logging.getLogger(f"glove_bilstm.inference.{module}").setLevel(logging.WARNING if rank else logging.NOTSET)
     source, target = files(options, rank, world)
     if world > 1 and (source.path is None or target.path is None):
         raise InputError("Several processes read a file and write files; a pipe is for one.")

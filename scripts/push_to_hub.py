@@ -45,7 +45,7 @@ def run(argv: list[str]) -> None:
         return
     destination = Destination(options.repo_id, options.private, options.revision, options.create_pr)
     address = destination.push(options.model, options.commit_message)
-    print(f"\nPushed: {address}")
+    print(f"\nPushed: {address}" if address else f"\nNothing to push: {options.repo_id} holds just that.")
 
 
 main = command(run)

@@ -127,7 +127,7 @@ def export_table(measured: Measured) -> str:
         "",
         text_table(["", metric], rows),
         "",
-        f"Largest difference of a logit: {measured.largest_difference:.2g}.",
+        f"Largest difference of a logit, of one above 1 as a share of it: {measured.largest_difference:.2g}.",
     ]
     if measured.same_answer is not None:
         lines.append(f"The same answer for {measured.same_answer:.2%} of the texts.")

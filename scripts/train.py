@@ -212,7 +212,8 @@ def run(argv: list[str]) -> None:
     print(metrics_table(result.figures, result.data.labels))
     print(f"\nSaved in {options.output_dir}")
     if destination is not None:
-        print(f"Pushed: {destination.push(options.output_dir)}")
+        address = destination.push(options.output_dir)
+        print(f"Pushed: {address}" if address else f"Nothing to push: {destination.repo_id} holds just that.")
 
 
 main = command(run)

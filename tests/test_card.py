@@ -98,6 +98,10 @@ class TestRepository:
             "# body", "# where"
         )
 
+    def test_the_results_are_the_repositorys_too(self, trained: Path) -> None:
+        card = name_after_repository((trained / "README.md").read_text(), "some/body")
+        assert ModelCard(card).data.to_dict()["model-index"][0]["name"] == "body"
+
     def test_a_folder_called_as_the_task(self) -> None:
         card = self.CARD.replace("tiny", "text-classification")
         assert 'pipeline("text-classification", model="some/body"' in name_after_repository(card, "some/body")

@@ -142,7 +142,9 @@ class TestPredict:
             ("in.csv", "text,text\na,b\n", "a column name occurs twice"),
             ("in.parquet", twice(), "a column name occurs twice: text, text"),
             ("in.csv", "text,n\n", "holds no rows"),
-            ("in.csv", "text,n\na,1\n".encode("utf-16"), "the header isn't UTF-8; save the file as UTF-8"),
+            ("in.csv", "téxt,n\na,1\n".encode("latin-1"), "the header isn't UTF-8; save the file as UTF-8"),
+            ("in.csv", "text,n\na,1\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+            ("in.jsonl", gzip.compress(b'{"text": "a"}\n', mtime=0), "is compressed (gzip); unpack it first"),
             ("in.docx", "text\na\n", "ends in none of .txt, .csv, .tsv, .jsonl, .parquet"),
         ],
     )

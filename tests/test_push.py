@@ -83,6 +83,28 @@ class TestPush:
         assert pushed(hub, folder, "refs/pr/1") and set(hub.files(REPO)) == {".gitattributes"}
         assert f"{hub.url}/{REPO}/discussions/1" in capsys.readouterr().out
 
+    @pytest.mark.parametrize("options", [[], ["--create_pr"], ["--revision", "two"]])
+    def test_nothing_has_changed(
+        self, options: list[str], hub: Hub, folder: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        assert main(["push", "--model", str(folder), "--repo_id", REPO]) == 0
+        heads = {head.sha for head in hub.repositories[REPO].heads.values()}
+        capsys.readouterr()
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, *options]) == 0
+        out = capsys.readouterr().out
+        assert f"Nothing to push: {REPO} holds just that." in out and "Pushed" not in out
+        assert {head.sha for head in hub.repositories[REPO].heads.values()} == heads
+
+    def test_a_model_without_a_card(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        Destination(REPO).push(folder)
+        assert not caplog.records
+        (folder / "README.md").unlink()
+        Destination(REPO).push(folder)
+        assert (
+            f"{REPO} has README.md, which {folder} lacks" in caplog.text and "has no card (README.md)" in caplog.text
+        )
+        assert "README.md" not in hub.files(REPO)
+
     def test_a_new_model_leaves_nothing_of_the_old_one(self, hub: Hub, folder: Path) -> None:
         (folder / "drift.json").write_text("{}")
         Destination(REPO).push(folder)
@@ -153,6 +175,19 @@ class TestNeverPushed:
 
 
 class TestBadFolders:
+    def test_figures_of_other_weights(self, folder: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        weights = {name: tensor + 1 for name, tensor in load_file(folder / "model.safetensors").items()}
+        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(
+            InputError, match=r"figures in .*README\.md are of other weights than .*model\.safetensors"
+        ):
+            plan_push(folder)
+        card = (folder / "README.md").read_text()
+        (folder / "README.md").write_text("\n".join(line for line in card.splitlines() if "Measured on" not in line))
+        assert "README.md" in plan_push(folder).files
+
     def test_no_model(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         assert main(["push", "--model", str(tmp_path), "--repo_id", REPO]) == 1
         assert "no model folder: it has no config.json and no model.safetensors" in capsys.readouterr().err
@@ -205,6 +240,14 @@ class TestRefused:
         with pytest.raises(InputError, match="already holds a model of the type 'bert'.* another --repo_id"):
             Destination(REPO, revision="new").push(folder)
         assert list(hub.repositories[REPO].heads) == ["main"] and len(hub.files(REPO)) == 1
+
+    @pytest.mark.parametrize("name", ["adapter_config.json", "pytorch_model.bin", "unet/weights.safetensors"])
+    def test_a_model_without_a_configuration_is_there(self, name: str, hub: Hub, folder: Path) -> None:
+        hub.repositories[REPO] = Repository()
+        hub.repositories[REPO].add("main", {name: b"{}", "README.md": b"theirs"})
+        with pytest.raises(InputError, match=f"already holds {name}, of a model of another kind.* another --repo_id"):
+            Destination(REPO).push(folder)
+        assert hub.files(REPO) == {name: b"{}", "README.md": b"theirs"}
 
     def test_a_pull_request_to_a_branch_that_is_not_there(self, hub: Hub, folder: Path) -> None:
         Destination(REPO).push(folder)

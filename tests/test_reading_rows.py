@@ -1,0 +1,96 @@
+"""Reading rows of texts: what a file that isn't as it should be does to the others of its rows."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from glove_bilstm.inference import reading, writing
+from glove_bilstm.inference.journal import Journal, beside
+from glove_bilstm.inference.reading import HEAD, BadRow, TextFile, count_rows, read_rows
+from glove_bilstm.vectors.errors import InputError
+
+
+def read(path: Path) -> list[Any]:
+    rows = list(read_rows(TextFile.at(path), ["text"], ["prediction"]))
+    assert count_rows(TextFile.at(path)) == len(rows)
+    return [row.error if isinstance(row, BadRow) else row["text"] for row in rows]
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_a_quote_that_is_not_closed_is_found_where_it_stands(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "id,text", "1,fine", '2,"well done', "3,lost", "4,lost too")
+    fine, bad = read(file)
+    assert fine == "fine" and "a.csv, line 3 can't be read as csv" in bad and "all up to line 5." in bad
+
+
+def test_the_first_rows_may_lack_the_column(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", '{"id": 1}', "no JSON", '{"text": "fine"}', '{"id": 2}')
+    found = read(file)
+    assert "line 1 has no column 'text'; it has: id" in found[0] and "line 2 isn't JSON" in found[1]
+    assert found[2] == "fine" and "line 4 has no column" in found[3]
+
+
+@pytest.mark.parametrize("rows", [1, HEAD, HEAD + 7])
+def test_a_file_that_lacks_the_column_is_refused(rows: int, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", *['{"id": 1}'] * rows)
+    with pytest.raises(InputError, match="has no column 'text'; it has: id. Name the right one"):
+        read(file)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_what_is_no_text_is_said(name: str, tmp_path: Path) -> None:
+    for content, kind in ((gzip.compress(b"text\n", mtime=0), "gzip"), ("text\n".encode("utf-16"), "UTF-16")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} is .*{kind}"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("depth", [300, 480, 900, 100_000])
+def test_rows_however_deep(depth: int, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", f'{{"text": "deep", "x": {"[" * depth}{"]" * depth}}}', '{"text": "fine"}')
+    first, second = read(file)
+    assert second == "fine" and (first == "deep" or "line 1" in first)
+
+
+def test_long_rows_of_parquet_are_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (reading, writing):
+        monkeypatch.setattr(module, "PARQUET_SIZE", 10_000)
+    sizes: list[int] = []
+    iter_batches = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "iter_batches",
+        lambda self, batch_size: sizes.append(batch_size) or iter_batches(self, batch_size),
+    )
+    texts = [f"{number}" * 1000 for number in range(1, 10)] * 7
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", use_dictionary=False)
+    assert [row["text"] for row in read_rows(TextFile.at(tmp_path / "a.parquet"), ["text"], [])] == texts
+    assert sizes == [9]
+    rows = ({"text": text, "prediction": "x"} for text in texts)
+    with writing.row_writer(TextFile.at(tmp_path / "b.parquet"), {}, TextFile.at(tmp_path / "a.jsonl")) as write_all:
+        write_all(rows)
+    written = pq.ParquetFile(tmp_path / "b.parquet")
+    assert written.read()["text"].to_pylist() == texts and written.metadata.num_row_groups == 7
+
+
+def test_a_journal_that_was_killed_at_once_is_of_no_other_job(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output, state = tmp_path / "out.csv", {"model": "one"}
+    for begun in (b"", json.dumps(state).encode()[:5]):
+        beside(output, "answers").write_bytes(begun)
+        with Journal(output, state, errors=False) as journal:
+            journal.add({"prediction": "x"})
+            assert beside(output, "answers").read_bytes().endswith(b"}\n")
+    assert not caplog.records
+    with Journal(output, {"model": "two"}, errors=False):
+        assert "is of another input, model or command" in caplog.text
