@@ -112,7 +112,7 @@ def _bulk(settings: "Settings", name: str, texts: list[str], labels: list[int]) 
     return [f"**{name}**: {about}", "", *table(["", "texts/s", "× plain", "× transformer", "of the limit"], rows), ""]
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: nobody makes models in it
 def one(settings: "Settings") -> Section:
     """One text through the model, ids to logits."""
     config = GloveBiLSTMConfig(vocab_size=5_000, embedding_dim=DIM, num_labels=2)
@@ -145,7 +145,7 @@ def one(settings: "Settings") -> Section:
     return "One text", [*table(header, rows), "", "Medians of 100 texts, taking turns."], None
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def pipe(settings: "Settings") -> Section:
     """What `pipeline` costs over the tokenizer and the model."""
     texts, _ = next(iter(corpora(settings).values()))
