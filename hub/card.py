@@ -143,10 +143,10 @@ def make_card(
     )
 
 
-def hash_of(weights: Path) -> str:
-    """The SHA-256 of a file of weights."""
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def hash_of(file: Path) -> str:
+    """The SHA-256 of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def draw_pictures(result: TrainingResult, folder: Path) -> list[str]:

@@ -54,7 +54,8 @@ LOG_IN = (
 )
 SECRETS = re.compile(r"\b(?:hf_\w{30,}|gh[pousr]_\w{30,}|AKIA[0-9A-Z]{16}|sk-[\w-]{20,})")
 LOCAL_PATHS = re.compile(
-    r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|var|mnt|media|data|scratch|srv|work|workspace|Volumes)/|~/|[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2})\w"
+    r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|var|mnt|media|data|scratch|srv|work|workspace|Volumes)/|~/|"
+    r"[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2})\w"
 )
 
 
@@ -357,8 +358,7 @@ def _digest(plan: Plan) -> str:
     """One hash of all files, names included."""
     whole = hashlib.sha256()
     for name, file in plan.files.items():
-        with file.open("rb") as opened:
-            whole.update(f"{name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+        whole.update(f"{name} {hash_of(file)}\n".encode())
     return whole.hexdigest()
 
 

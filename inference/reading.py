@@ -112,7 +112,7 @@ def read_rows(
                 found = True
                 where = f"{name}, {unit} {number:,}"
                 if error:
-                    bad = BadRow(_printable(row), f"{where} {error}")
+                    bad = _bad(row, f"{where} {error}")
                     if lacking:
                         lacking.append(bad)
                     else:
@@ -122,7 +122,7 @@ def read_rows(
                     lack = lack or f"{name} has no column {missing[0]!r}; it has: {', '.join(row)}. {WHICH}"
                     if source.format != "jsonl" or len(lacking) >= HEAD:
                         raise InputError(_printable(lack))
-                    lacking.append(BadRow(_printable(row), _printable(f"{where}{_wrong(row, text_columns, (), ())}")))
+                    lacking.append(_bad(row, f"{where}{_wrong(row, text_columns, (), ())}"))
                     continue
                 if not named and (taken := sorted(set(added) & set(row))):
                     raise InputError(f"{name}{_taken(taken[0])} Rename yours.")
@@ -132,9 +132,9 @@ def read_rows(
                 try:
                     wrong = _wrong(row, text_columns, added, columns if same_columns else ())
                 except RecursionError:
-                    row, wrong = {}, " is nested too deeply."
+                    wrong = " is nested too deeply."
                 if wrong:
-                    yield BadRow(_printable(row), _printable(f"{where}{wrong}"))
+                    yield _bad(row, f"{where}{wrong}")
                     continue
                 columns = columns or row.keys()
                 yield row
@@ -161,6 +161,13 @@ def count_rows(source: TextFile) -> int:
             return sum(1 for _ in READERS[source.format](file, ""))
     except (csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{source.path} can't be read as {source.format}: {error}") from error
+
+
+def _bad(row: Row, error: str) -> BadRow:
+    try:
+        return BadRow(_printable(row), _printable(error))
+    except RecursionError:  # it couldn't be written either
+        return BadRow({}, _printable(error))
 
 
 def _wrong(row: Row, text_columns: Sequence[str], added: Iterable[str], columns: Collection[str]) -> str:

@@ -87,12 +87,12 @@ def run(argv: list[str]) -> None:
     options = parse(argv)
     need("onnx", "onnxruntime")
 
-    import hashlib
     from pathlib import Path
 
     from tqdm.auto import tqdm
     from transformers.utils.logging import disable_progress_bar
 
+    from glove_bilstm.hub.card import hash_of
     from glove_bilstm.inference.bulk import as_references
     from glove_bilstm.inference.export import Variant, export_model, make_check
     from glove_bilstm.inference.loading import load_classifier
@@ -132,7 +132,7 @@ def run(argv: list[str]) -> None:
         print(f"A picture of it is in {picture}.\n")
         variant = chosen.variant
     weights = Path(options.model) / "model.safetensors"
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
+    sha256 = hash_of(weights) if weights.is_file() else None
     measured = export_model(model, tokenizer, variant, options.output, check, options.max_accuracy_drop, sha256)
     print(export_table(measured))
     written = sum(file.stat().st_size for file in options.output.iterdir())

@@ -390,7 +390,7 @@ class TestShards:
             assert ours.pop("score") == pytest.approx(alone.pop("score"), abs=1e-6) and ours == alone
 
     def test_bad_rows_have_the_columns_of_the_file(
-        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "in.csv").write_text("id,text\n1,good\n2,bad\n3,x,y\n4,x,y\n")
         options = ["--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv", "--on_error", "skip"]
@@ -399,7 +399,9 @@ class TestShards:
         parts = []
         for rank in range(2):
             monkeypatch.setenv("RANK", str(rank))
+            caplog.clear()
             assert predict(model, *options) == 0
+            assert ("in.csv, line 4 has 3 fields" in caplog.text) is (rank == 1)
             parts.append((tmp_path / f"out-{rank:05}-of-00002.csv").read_text().splitlines())
         assert parts[0] + parts[1][1:] == (tmp_path / "out.csv").read_text().splitlines()
         assert parts[1][0] == parts[0][0] == "id,text,prediction,score,error" and parts[1][1].startswith("3,x,")

@@ -57,7 +57,9 @@ def test_what_is_no_text_is_said(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [300, 480, 900, 100_000])
 def test_rows_however_deep(depth: int, tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", f'{{"text": "deep", "x": {"[" * depth}{"]" * depth}}}', '{"text": "fine"}')
-    first, second = read(file)
+    (first, second), without = read(file), tmp_path / "b.jsonl"
+    write(without, '{"text": "fine"}', file.read_text().partition("\n")[0].replace("text", "id"))
+    assert "b.jsonl, line 2 " in read(without)[1]
     assert second == "fine" and (first == "deep" or "line 1" in first)
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,24 @@ class TestRun:
         state = json.loads((find_last_checkpoint(tmp_path) / "trainer_state.json").read_text())
         accuracies = [log["eval_accuracy"] for log in state["log_history"] if "eval_accuracy" in log]
         assert result.metrics["eval_accuracy"] == max(accuracies) == state["best_metric"]
+
+    def test_without_the_best_checkpoint_a_run_does_not_go_on(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path
+    ) -> None:
+        # With nothing learnt the first is the best: none is better.
+        options: dict[str, Any] = {"learning_rate": 0.0, "num_train_epochs": 3, "early_stopping_patience": 0}
+        options["save_total_limit"] = 2
+        expected = train(tmp_path / "whole", dataset_folder, vectors_file, **options)
+        moved = tmp_path / "moved"
+        (tmp_path / "whole").rename(moved)
+        options["resume_from_checkpoint"] = "last"
+        resumed = train(moved, dataset_folder, vectors_file, **options)
+        assert resumed.best_step == expected.best_step
+        best = moved / f"checkpoint-{expected.best_step}"
+        assert best != find_last_checkpoint(moved)
+        shutil.rmtree(best)
+        with pytest.raises(ValueError, match=f"best checkpoint so far is {best.name}, and that isn't beside it"):
+            train(moved, dataset_folder, vectors_file, **options)
 
     def test_stops_early(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         result = train(

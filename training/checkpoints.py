@@ -55,12 +55,23 @@ class RunOptions(TrainerCallback, ExportableState):
 
 
 def check_same_run(
-    checkpoint: Path, config: GloveBiLSTMConfig, tokenizer: TokenizersBackend, options: dict[str, Any]
+    checkpoint: Path,
+    config: GloveBiLSTMConfig,
+    tokenizer: TokenizersBackend,
+    options: dict[str, Any],
+    keeps_best: bool,
 ) -> None:
-    """Refuse to continue a run with other words, vectors, labels or options (`options_of`).
+    """Refuse to continue a run with other words, vectors, labels or options, or without what it would end with.
+
+    Args:
+        checkpoint: Where it goes on from.
+        config: Of the model.
+        tokenizer: Of the model.
+        options: See `options_of`.
+        keeps_best: Whether the run ends with the weights of its best checkpoint.
 
     Raises:
-        InputError: They differ, or the checkpoint is damaged; the message says in what.
+        InputError: They differ, or the checkpoint, or the best one so far, is damaged or gone; the message says so.
     """
     try:
         state = json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8"))
@@ -75,6 +86,13 @@ def check_same_run(
         raise InputError(
             f"{checkpoint} holds no state of the optimizer (--save_only_model), without which a run can't go on from "
             "it. Start over with --overwrite."
+        )
+    best = state.get("best_model_checkpoint")
+    # Where it was written; or, where the whole folder was moved, beside.
+    if keeps_best and best and not any(map(is_complete, (Path(best), checkpoint.with_name(Path(best).name)))):
+        raise InputError(
+            f"{checkpoint} belongs to a run whose best checkpoint so far is {Path(best).name}, and that isn't beside "
+            "it. Put it there, or start over with --overwrite."
         )
     saved = GloveBiLSTMConfig.from_pretrained(checkpoint)
     differing = [

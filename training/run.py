@@ -163,7 +163,8 @@ def train_classifier(
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
     if checkpoint is not None:
-        check_same_run(checkpoint, config, tokenizer, options_of(training_arguments, data_arguments))
+        options = options_of(training_arguments, data_arguments)
+        check_same_run(checkpoint, config, tokenizer, options, training_arguments.load_best_model_at_end)
     set_seed(training_arguments.seed)
     model = GloveBiLSTMForSequenceClassification(config)
     model.set_word_vectors(matrix)
