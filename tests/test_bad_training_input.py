@@ -44,6 +44,21 @@ class TestBadTrainingInput:
             (GOOD, ["--problem_type", "multi_label_classification"], "row 1: 'label' holds 0, which isn't a list"),
             ([{"text": "x", "label": []}] * 20, [], "not one list in column 'label' names a label"),
             (
+                [{"text": "x", "label": [0, 1]}] * 20 + [{"text": "x", "label": [1, 0, 1]}],
+                [],
+                "row 21: 'label' holds [1, 0, 1], which looks like a yes or no for every label",
+            ),
+            (
+                [{"text": "x", "label": [0, 1]}, {"text": "x", "label": [1, 0]}] * 20,
+                [],
+                "every row has every label of column 'label'. There is nothing to tell apart",
+            ),
+            (
+                [{"text": "x", "label": 1764288000.5 + number} for number in range(60)],
+                [],
+                "deviate from it by 17.3, which single precision, whose numbers lie 128 apart there, can't tell",
+            ),
+            (
                 [*NUMBERS, {"text": "x", "label": None}],
                 [],
                 "train.jsonl, row 21: 'label' holds None, which is no",

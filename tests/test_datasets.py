@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, Features, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from helpers import write_jsonl
 
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
@@ -275,3 +275,29 @@ def test_pairs(tmp_path: Path) -> None:
     assert pairs["t3"] == "" and pairs["t4"] == "b4"
     with pytest.raises(InputError, match="has no column 'c'; it has: text, label, b"):
         load(tmp_path / "mine.jsonl", text_pair_column="c")
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_what_save_to_disk_wrote(several: bool, tmp_path: Path) -> None:
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["off", "on"])})
+    rows = Dataset.from_dict(
+        {"text": [f"t{row}" for row in range(13)], "label": [row % 2 for row in range(13)]}, features
+    )
+    rows = rows.select(range(12, -1, -1)).with_format("torch")
+    (DatasetDict(train=rows, validation=rows) if several else rows).save_to_disk(tmp_path / "saved")
+    data = load(tmp_path / "saved", share=0.4)
+    assert data.labels == ["off", "on"] and data.own_validation is several
+    if several:
+        assert data.splits["train"]["text"][:2] == ["t12", "t11"] and data.splits["train"]["label"][:2] == [0, 1]
+    else:
+        assert sorted(data.splits["train"]["text"][:] + data.splits["validation"]["text"][:]) == sorted(rows["text"])
+
+
+@pytest.mark.parametrize("broken", ["text", "label"])
+def test_text_that_is_no_utf8_is_named(broken: str, tmp_path: Path) -> None:
+    good, bad = b'{"text": "t%d", "label": "a"}\n{"text": "t", "label": "b"}\n', b'{"text": "t", "label": "caf\xe9"}\n'
+    if broken == "text":
+        bad = b'{"text": "caf\xe9", "label": "a"}\n'
+    (tmp_path / "mine.jsonl").write_bytes(b"".join(good % row for row in range(20)) + bad)
+    with pytest.raises(InputError, match=rf"mine.jsonl, row 41: '{broken}' isn't UTF-8 text. Save the file as UTF-8"):
+        load(tmp_path / "mine.jsonl")

@@ -62,7 +62,7 @@ import torch
 sys.path.insert(0, {tests!r})
 from safetensors.torch import save_file
 from test_resuming import STRATEGIES
-from test_strategies import make_trainer, NO_DROPOUT
+from test_strategies import make_trainer, rows, NO_DROPOUT
 from tiny_model import make_model
 folder, options = Path(sys.argv[1]), json.loads(sys.argv[2])
 for number, strategy in enumerate(STRATEGIES.values()):
@@ -70,6 +70,8 @@ for number, strategy in enumerate(STRATEGIES.values()):
     trainer = make_trainer(folder, model, **options, **strategy)
     trainer.train()
     folder.mkdir(exist_ok=True)
+    loss = trainer.evaluate(rows(47))["eval_loss"]
+    (folder / f"{{number}}.loss").write_text(str(loss))
     save_file(model.state_dict(), folder / f"{{number}}.{{trainer.args.process_index}}")
 torch.distributed.destroy_process_group()
 os._exit(0)  # after four runs in one process, threads of torch's at times abort its ordinary end
@@ -88,6 +90,7 @@ def test_two_processes_stay_in_step_and_equal_one(tmp_path: Path) -> None:
             "lr_scheduler_type": "constant",
             "per_device_train_batch_size": batch,
             "gradient_accumulation_steps": accumulation,
+            "per_device_eval_batch_size": 5,
         }
         done = run(
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes,
@@ -97,6 +100,8 @@ def test_two_processes_stay_in_step_and_equal_one(tmp_path: Path) -> None:
     before = make_model().state_dict()
     for number, name in enumerate(STRATEGIES):
         one = load_file(tmp_path / f"1/{number}.0")
+        alone, together = (float((tmp_path / f"{processes}/{number}.loss").read_text()) for processes in (1, 2))
+        assert together == pytest.approx(alone, rel=1e-4), name
         first, second = (load_file(tmp_path / f"2/{number}.{rank}") for rank in range(2))
         for weight, expected in one.items():
             assert torch.equal(first[weight], second[weight]), (name, weight)

@@ -386,3 +386,36 @@ class TestDivergence:
         with pytest.raises(InputError, match="The gradient's norm is nan at batch 1 of 4 in epoch 1"):
             train(tmp_path, model)
         assert all(torch.isfinite(weight).all() for weight in model.parameters())
+
+    def test_weights_that_are_no_numbers_replace_no_checkpoint(self, tmp_path: Path) -> None:
+        trainer = make_trainer(tmp_path, save_strategy="steps", save_steps=1, save_total_limit=1)
+
+        class Overflow(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                if state.global_step == 3:
+                    kwargs["model"].classifier.weight.data[0, 0] = float("inf")
+
+        trainer.add_callback(Overflow())
+        with pytest.raises(InputError, match=r"After step 3 not all weights are numbers.* is .*checkpoint-2\. Lower"):
+            trainer.train()
+        assert [folder.name for folder in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"sparse_embedding_updates": True}, {"embedding_learning_rate": 0.1}, {"embedding_anchor": 0.1}]
+)
+def test_what_an_own_optimizer_makes_meaningless_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = make_model(problem_type="single_label_classification")
+    arguments = GloveBiLSTMTrainingArguments(
+        output_dir=str(tmp_path), use_cpu=True, eval_strategy="no", embedding_strategy="finetune", **options
+    )
+
+    def make() -> GloveBiLSTMTrainer:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return GloveBiLSTMTrainer(model, arguments, train_dataset=rows(), optimizers=(optimizer, None))
+
+    if "embedding_anchor" in options:  # which it doesn't
+        assert make().optimizer is not None
+        return
+    with pytest.raises(InputError, match="are for the Trainer's own optimizer. Leave them out"):
+        make()

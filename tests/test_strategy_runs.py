@@ -114,13 +114,13 @@ class TestRefused:
         def broken(self: TaskLoss, *args: object) -> object:
             nonlocal calls
             calls += 1
-            return plain(self, *args) * (float("nan") if calls > 12 else 1.0)  # type: ignore[arg-type]
+            return plain(self, *args) * (float("nan") if calls > 14 else 1.0)  # type: ignore[arg-type]
 
         monkeypatch.setattr(TaskLoss, "__call__", broken)
         out = tmp_path / "out"
         assert main(["train", "--output_dir", str(out), *flags, "--eval_strategy", "steps", "--eval_steps", "4"]) == 1
         error = capsys.readouterr().err
-        # Twelve losses: those of eight steps and of the evaluations at steps 4 and 8 (31 rows are one batch).
+        # Fourteen losses: of ten steps, and of the evaluations at steps 4 and 8 each that of its one batch and of all.
         assert "The loss is nan at batch" in error and "in epoch 2 (step 11)" in error, error
         assert "The last complete checkpoint is" in error and "checkpoint-8" in error
         assert not (out / "config.json").exists()

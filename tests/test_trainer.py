@@ -15,6 +15,7 @@ from glove_bilstm import (
     GloveBiLSTMTrainingArguments,
 )
 from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.training.metrics import tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 
 
@@ -67,6 +68,32 @@ class TestTrainer:
         trainer.train()
         assert arguments.metric_for_best_model == metric and arguments.greater_is_better
         assert trainer.state.best_metric == pytest.approx(trainer.evaluate()[f"eval_{metric}"])
+
+    def test_thresholds_are_tuned_and_saved(
+        self, tmp_path: Path, classifier: tuple[Any, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        config = GloveBiLSTMConfig(
+            vocab_size=9,
+            embedding_dim=5,
+            hidden_size=3,
+            problem_type="multi_label_classification",
+            thresholds=[0.9, 0.9],
+        )
+        rows = [{**row, "labels": [float(n % 2), float(n == 3)]} for n, row in enumerate(self.ROWS)]
+        arguments = GloveBiLSTMTrainingArguments(output_dir=str(tmp_path / "out"), num_train_epochs=1, use_cpu=True)
+        trainer = GloveBiLSTMTrainer(
+            GloveBiLSTMForSequenceClassification(config), arguments, train_dataset=rows, eval_dataset=rows,
+            processing_class=classifier[1],
+        )  # fmt: skip
+        trainer.train()
+        answers = trainer.predict(rows)
+        thresholds = trainer.model.config.thresholds
+        assert thresholds == tune_thresholds(answers.predictions, answers.label_ids).tolist() != [0.9, 0.9]
+        # What was the best in training is what the saved model reaches.
+        assert answers.metrics["test_f1"] == trainer.state.best_metric
+        assert "1 of 2 labels apply to fewer than 5 validation texts each" in caplog.text
+        trainer.save_model(str(tmp_path / "saved"))
+        assert GloveBiLSTMConfig.from_pretrained(tmp_path / "saved").thresholds == thresholds
 
     def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):

@@ -244,7 +244,8 @@ class TestRun:
             train(tmp_path, dataset_folder, vectors_file, pooling="max", **resume)
         with pytest.raises(ValueError, match="was made with freeze_embeddings True and this run has False"):
             train(tmp_path, dataset_folder, vectors_file, embedding_strategy="finetune", **resume)
-        for name, value in {"max_length": 4, "min_steps": 99, "validation_share": 0.2}.items():
+        others = {"max_length": 4, "min_steps": 99, "validation_share": 0.2, "metric_for_best_model": "f1"}
+        for name, value in others.items():
             with pytest.raises(ValueError, match=f"was made with --{name} .* and this run has {value}"):
                 train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1, **{name: value}, **resume)
         other = tmp_path / "tiny.7d"

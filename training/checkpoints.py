@@ -22,6 +22,7 @@ DECISIVE = (
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay"),
     *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "bf16", "fp16", "label_smoothing_factor"),
     *("class_weights", "focal_gamma", "r_drop", "embedding_strategy", *STRATEGY_OPTIONS["two_stage"]),
+    *("load_best_model_at_end", "metric_for_best_model", "greater_is_better", "eval_strategy", "eval_steps"),
 )
 """The training options that decide which weights a run ends with."""
 

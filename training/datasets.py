@@ -156,7 +156,13 @@ def _classes(
     def encode(of_split: Labels) -> np.ndarray:
         return of_split.vectors(labels) if multi_label else of_split.class_ids(labels)
 
-    return labels, kind, {name: encode(of_split) for name, of_split in found.items()}
+    encoded = {name: encode(of_split) for name, of_split in found.items()}
+    if multi_label and encoded["train"].all():
+        raise InputError(
+            f"{train.file or train.name}: every row has every label of column {column!r}. There is nothing to tell "
+            "apart."
+        )
+    return labels, kind, encoded
 
 
 def _targets(splits: dict[str, RawSplit], column: str) -> tuple[list[str], Any, dict[str, np.ndarray]]:
@@ -167,6 +173,15 @@ def _targets(splits: dict[str, RawSplit], column: str) -> tuple[list[str], Any, 
         raise InputError(
             f"{train.file or train.name}: every value in column {column!r} is {found['train'][0]}. There is nothing "
             "to predict."
+        )
+    # The model computes in single precision; coarser steps than a hundredth of the spread would hide its errors.
+    step, spread = float(np.spacing(np.float32(np.abs(found["train"]).max()))), float(found["train"].std())
+    if step > spread / 100:
+        train = splits["train"]
+        raise InputError(
+            f"{train.file or train.name}: the values in column {column!r} lie around {found['train'].mean():.10g} and "
+            f"deviate from it by {spread:.3g}, which single precision, whose numbers lie {step:.3g} apart there, "
+            "can't tell. Subtract a constant from all of them."
         )
     return [column], Value("float64"), found
 

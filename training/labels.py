@@ -18,6 +18,7 @@ from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, P
 from glove_bilstm.vectors.errors import InputError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+YES_AND_NO = {"0", "1", "True", "False"}
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,14 @@ def read_labels(split: RawSplit, column: str, multi_label: bool) -> Labels:
         raise _no_class(split, column, int(rows[first]), multi_label)
     positions = {name: position for position, name in enumerate(dict.fromkeys(names))}
     ids = np.array([positions[name] for name in names], dtype=np.int64)[which]
+    if multi_label and positions.keys() <= YES_AND_NO:
+        pairs, times = np.unique(np.stack([rows, ids]), axis=1, return_counts=True)
+        if (times > 1).any():
+            row = int(pairs[0, (times > 1).argmax()])
+            raise InputError(
+                f"{split.at(row)}: {column!r} holds {split.rows[row][column]!r}, which looks like a yes or no for "
+                "every label. A list of labels holds the names of those that apply."
+            )
     return Labels([str(name) for name in positions], ids, rows, len(split.rows))
 
 

@@ -26,10 +26,10 @@ from glove_bilstm.training.checkpoints import (
     options_of,
 )
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
-from glove_bilstm.training.metrics import FEWEST_TEXTS, measure, tune_thresholds
+from glove_bilstm.training.metrics import measure
 from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
-from glove_bilstm.training.trainer import GloveBiLSTMTrainer
+from glove_bilstm.training.trainer import GloveBiLSTMTrainer, has_finite_weights
 from glove_bilstm.training.words import prepare_words
 from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.drift import Drift, measure_drift
@@ -162,6 +162,7 @@ def train_classifier(
         )
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
+    training_arguments.settle_metric(data.problem_type)
     if checkpoint is not None:
         options = options_of(training_arguments, data_arguments)
         check_same_run(checkpoint, config, tokenizer, options, training_arguments.load_best_model_at_end)
@@ -169,7 +170,6 @@ def train_classifier(
     model = GloveBiLSTMForSequenceClassification(config)
     model.set_word_vectors(matrix)
 
-    training_arguments.settle_metric(data.problem_type)
     metric = str(training_arguments.metric_for_best_model).removeprefix("eval_")
     references = np.zeros((1, len(data.labels)) if data.problem_type == MULTI_LABEL else 1, dtype=np.int64)
     known = ["loss", *measure(config, np.zeros((1, len(data.labels))), references)]
@@ -202,7 +202,7 @@ def train_classifier(
     if overwrite and checkpoint is None and training_arguments.process_index == 0:
         trainer.add_callback(_RemoveCheckpoints)
     metrics = _train(trainer, checkpoint, output_dir)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+    if not has_finite_weights(model):
         raise InputError(
             "After the last step not all weights are numbers, so no model was saved. Lower --learning_rate."
         )
@@ -211,17 +211,6 @@ def train_classifier(
     for split, prefix in PREFIXES.items():
         if split in encoded:
             answers[split], figures = _predict(trainer, encoded[split], prefix)
-            if data.problem_type == MULTI_LABEL:
-                if split == "validation":
-                    config.thresholds = tune_thresholds(answers[split].logits, answers[split].references).tolist()
-                    rare = int((answers[split].references.sum(axis=0) < FEWEST_TEXTS).sum())
-                    if rare:
-                        logger.warning(
-                            f"{rare} of {len(data.labels)} labels apply to fewer than {FEWEST_TEXTS} validation texts "
-                            "each, too few for thresholds of their own. Validate on more texts if you can."
-                        )
-                measured = measure(config, answers[split].logits, answers[split].references)
-                figures |= {f"{prefix}_{name}": value for name, value in measured.items()}
             metrics |= figures
     strategy = trainer.strategy
     best_step = trainer.state.best_global_step if training_arguments.load_best_model_at_end else None

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, Features, Value, load_dataset
+from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
 from datasets.data_files import DataFilesDict, get_data_patterns
 
 from glove_bilstm.vectors.errors import InputError
@@ -47,7 +47,7 @@ class RawSplit:
         """The values of a column.
 
         Raises:
-            InputError: There is no such column.
+            InputError: There is no such column, or a value isn't UTF-8.
         """
         if name not in self.rows.column_names:
             raise InputError(
@@ -55,7 +55,13 @@ class RawSplit:
                 f"{', '.join(self.rows.column_names)}. Name the right one with --text_column, "
                 "--text_pair_column or --label_column."
             )
-        return self.rows.with_format("arrow")[:][name]
+        values = self.rows.with_format("arrow")[:][name]
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as error:
+            row = next(row for row, value in enumerate(values) if not _is_utf8(value))
+            raise InputError(f"{self.at(row)}: {name!r} isn't UTF-8 text. Save the file as UTF-8.") from error
+        return values
 
     def texts(self, column: str, empty_allowed: bool = False) -> pa.ChunkedArray:
         """The column of texts.
@@ -112,8 +118,8 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
     """Load a data set without looking into it.
 
     Args:
-        dataset: "demo", a Hub id, a folder, or a file (csv, tsv, json, jsonl or parquet; gzip too), which becomes
-            "train".
+        dataset: "demo", a Hub id, a folder (what `save_to_disk` wrote, too), or a file (csv, tsv, json, jsonl or
+            parquet; gzip too), which becomes "train".
 
     Raises:
         InputError: It isn't there or can't be read; the message says what was looked for.
@@ -154,9 +160,28 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
     }
 
 
-def _load(builder: str, path: Path | None, **kwargs: Any) -> DatasetDict:
-    """`load_dataset`, its failures turned into sentences."""
+def _is_utf8(value: pa.Scalar) -> bool:
     try:
+        value.as_py()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _was_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` wrote a folder, of several splits or of one."""
+    return (folder / "dataset_dict.json").is_file() or (
+        (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+    )
+
+
+def _load(builder: str, path: Path | None, **kwargs: Any) -> DatasetDict:
+    """`load_dataset`, or `load_from_disk` of a folder that was saved so; their failures are turned into sentences."""
+    try:
+        if path is not None and _was_saved(path):
+            saved = load_from_disk(path).with_format(None)
+            # One split has no name.
+            return saved if isinstance(saved, DatasetDict) else DatasetDict(train=saved)
         return load_dataset(builder, **kwargs)
     except ConnectionError as error:
         raise InputError(

@@ -1,12 +1,14 @@
 """The Trainer, and the embedding strategies."""
 
 import functools
+import logging
 import math
 import warnings
 from pathlib import Path
 from typing import Any, cast
 
 import datasets
+import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch import nn
@@ -14,20 +16,27 @@ from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
-from transformers.trainer_utils import SchedulerType, seed_worker
+from transformers.trainer_utils import EvalLoopOutput, SchedulerType, TrainOutput, seed_worker
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.checkpoints import find_last_checkpoint
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
-from glove_bilstm.training.metrics import compute_metrics, label_names
+from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
 from glove_bilstm.training.sampling import LengthGroupedBatches
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def has_finite_weights(model: nn.Module) -> bool:
+    """Whether all of a model's weights are numbers."""
+    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
 class GloveBiLSTMTrainer(Trainer):
@@ -49,7 +58,8 @@ class GloveBiLSTMTrainer(Trainer):
         if not isinstance(self.args, GloveBiLSTMTrainingArguments):
             raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
         model = self._apply_strategy(self.model)
-        if model.config.problem_type is not None and self.compute_loss_func is None:
+        self._own_loss = model.config.problem_type is not None and self.compute_loss_func is None
+        if self._own_loss:
             # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
             # the same however the step is divided.
             self.compute_loss_func = functools.partial(self._step_loss, model.config, self._make_loss(model.config))
@@ -67,11 +77,45 @@ class GloveBiLSTMTrainer(Trainer):
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience and self.args.load_best_model_at_end:
             self.add_callback(SecondStageEarlyStopping(self.args.early_stopping_patience, self.strategy))
+        if self.optimizer is not None and (
+            self.args.sparse_embedding_updates
+            or (self.args.embedding_strategy == "finetune" and self.args.embedding_learning_rate is not None)
+        ):
+            raise InputError(
+                "embedding_learning_rate and sparse_embedding_updates are for the Trainer's own optimizer. Leave them "
+                "out, and give the embedding a parameter group in yours."
+            )
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Train as `Trainer` does. Then tune the thresholds of a multi-label model on the `eval_dataset`, if any.
+
+        They are in `config.thresholds`; see `tune_thresholds`.
+        """
+        held_out: Any = None if isinstance(self.eval_dataset, dict) else self.eval_dataset
+        tunes = self._config.problem_type == MULTI_LABEL and held_out is not None
+        if tunes:  # those that it came with belong to other weights
+            self._config.thresholds = None
+        output = super().train(*args, **kwargs)
+        if tunes:
+            answers = self.predict(held_out)
+            logits, references = np.asarray(answers.predictions), np.asarray(answers.label_ids)  # [N, C]
+            self._config.thresholds = tune_thresholds(logits, references).tolist()
+            rare = int((references.sum(axis=0) < FEWEST_TEXTS).sum())
+            if rare:
+                logger.warning(
+                    f"{rare} of {references.shape[1]} labels apply to fewer than {FEWEST_TEXTS} validation texts "
+                    "each, too few for thresholds of their own. Validate on more texts if you can."
+                )
+        return output
+
+    @property
+    def _config(self) -> GloveBiLSTMConfig:
+        return cast(GloveBiLSTMForSequenceClassification, self.model).config
 
     def _validate_args(self) -> None:
         # Here the model is known, and nothing has asked for the metric yet.
         if isinstance(self.args, GloveBiLSTMTrainingArguments):
-            self.args.settle_metric(cast(Any, self.model).config.problem_type)
+            self.args.settle_metric(self._config.problem_type)
         super()._validate_args()
 
     def call_model_init(self, trial: Any = None) -> GloveBiLSTMForSequenceClassification:
@@ -212,7 +256,7 @@ class GloveBiLSTMTrainer(Trainer):
         self._batch += 1
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss).all():
-            raise InputError(self._diverged("loss", loss))
+            raise self._diverged(f"The loss is {float(loss)} {self._in_batch()}")
         if self.strategy is not None:
             self.strategy.drop_unwanted_gradients()
         return loss
@@ -243,6 +287,31 @@ class GloveBiLSTMTrainer(Trainer):
         losses = loss(first, once, num_items_in_batch) + loss(second, once, num_items_in_batch)
         return (losses + self.args.r_drop * loss.disagreement(first, second, num_items_in_batch)) / 2
 
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """What `Trainer` says of a data set, with the mean loss of its rows.
+
+        (Its own is one of batches. Where several processes share them, some rows are in two.)
+        """
+        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        name = f"{metric_key_prefix}_loss"
+        if self._own_loss and output.metrics is not None and name in output.metrics:
+            logits, labels = (torch.from_numpy(np.asarray(of_rows)) for of_rows in output[:2])
+            output.metrics[name] = cast(Any, self.compute_loss_func)({"logits": logits}, labels).item()
+        return output
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        # Saved, they would replace what there is to go on from.
+        if not has_finite_weights(cast(nn.Module, self.model)):
+            raise self._diverged(f"After step {self.state.global_step:,} not all weights are numbers")
+        super()._save_checkpoint(model, trial)
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
         # A pickle, which nothing reads and which may hold a token; `push_to_hub` would send it along.
@@ -265,17 +334,20 @@ class GloveBiLSTMTrainer(Trainer):
         norm = super()._get_grad_norm(model, grad_norm)
         # With a loss scaler infinite gradients are expected, and their step is left out.
         if self.accelerator.scaler is None and not math.isfinite(norm):
-            raise InputError(self._diverged("gradient's norm", norm))
+            raise self._diverged(f"The gradient's norm is {float(norm)} {self._in_batch()}")
         return norm
 
-    def _diverged(self, what: str, value: Any) -> str:
+    def _in_batch(self) -> str:
+        """Which one is being trained on."""
         step = self.state.global_step
         epoch, step_of_epoch = divmod(step, self.steps_per_epoch)
         batch = step_of_epoch * self.args.gradient_accumulation_steps + self._batch
+        return f"at batch {batch:,} of {self.batches_per_epoch:,} in epoch {epoch + 1} (step {step + 1:,})"
+
+    def _diverged(self, what: str) -> InputError:
         last = find_last_checkpoint(Path(str(self.args.output_dir)))
-        return (
-            f"The {what} is {float(value)} at batch {batch:,} of {self.batches_per_epoch:,} in epoch {epoch + 1} "
-            f"(step {step + 1:,}), so training was stopped. "
+        return InputError(
+            f"{what}, so training was stopped. "
             + (f"The last complete checkpoint is {last}. " if last is not None else "No checkpoint was complete yet. ")
             + "Lower --learning_rate, or look for what is unusual in that batch."
         )
