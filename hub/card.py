@@ -132,8 +132,13 @@ def make_card(
         best_step=None if result.best_step is None else f"{result.best_step:,}",
         options={
             name: value
-            for name, value in {"max_length": data.max_length, **decisive_options(training)}.items()
-            if value not in (None, False, {}) and not (name == "num_train_epochs" and training.max_steps > 0)
+            for name, value in {
+                "max_length": data.max_length,
+                **decisive_options(training),
+                "early_stopping_patience": training.early_stopping_patience,
+            }.items()
+            if (value not in (None, False, {}) or name == "seed")  # what is 0 is off, but for a seed
+            and not (name == "num_train_epochs" and training.max_steps > 0)
         },
         drift=None if result.drift is None else _drift(result.drift),
         architecture={

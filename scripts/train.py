@@ -85,7 +85,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--embedding_learning_rate",
         type=float,
         help="finetune: the embedding's own (default: 0.3 of --learning_rate; classic: all of it); two_stage: "
-        "everything's in the second stage (default: 0.3 of it; classic: 0.1)",
+        "everything's in the second stage (default: 0.3 of it; classic: 0.1); the schedule lowers it like the other",
     )
     training.add_argument("--embedding_weight_decay", type=float, help="the embedding's own; default: 0")
     training.add_argument(
@@ -97,7 +97,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     training.add_argument(
         "--unfreeze_at",
         metavar="WHEN",
-        help="two_stage: a share of training, '3 epochs' or '500 steps'; default: 0.5",
+        help="two_stage: a share of training below 1, '3 epochs', or '500 steps' or just 500; default: 0.5",
     )
     training.add_argument(
         "--unfreeze_warmup_steps", type=float, help="two_stage: of the second stage; below 1: a share of it"

@@ -148,6 +148,9 @@ class TestBadTrainingInput:
         assert f"There is no file or folder {nothing}" in capsys.readouterr().err
         assert main(["train", "--dataset", str(dataset_folder), "--vectors", nothing, "--output_dir", out]) == 1
         assert f"There is no vectors file {nothing}" in capsys.readouterr().err
+        under_a_file = str(vectors_file / "out")
+        assert main(["train", "--vectors", str(vectors_file), "--output_dir", under_a_file]) == 1
+        assert f"--output_dir {under_a_file} can't be written, because of {vectors_file}" in capsys.readouterr().err
         assert main(["train", "--dataset", "no_such_set", "--vectors", str(vectors_file), "--output_dir", out]) == 1
         assert "the Hub, where a data set of that name might be, can't be reached" in capsys.readouterr().err
 

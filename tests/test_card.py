@@ -50,6 +50,12 @@ class TestCard:
         assert rows is not None and sum(int(row.split("|")[3]) for row in rows[1].splitlines()) == 31
         assert "CPU of the machine that trained it" in card and "license = {Apache-2.0}" in card
 
+    def test_options(self, trained: Path) -> None:
+        options = dict(re.findall(r"^\| (\w+) \| (.*) \|$", (trained / "README.md").read_text(), re.MULTILINE))
+        assert options["seed"] == "42" and options["early_stopping_patience"] == "4"
+        assert options["metric_for_best_model"] == "accuracy" and options["eval_strategy"] == "epoch"
+        assert options["hidden_size"] == "6" and "class_weights" not in options
+
     def test_tables_and_pictures(self, trained: Path) -> None:
         assert check_layout_of_card(trained).count("![") == 2
 

@@ -45,7 +45,7 @@ class TestTold:
         assert "## How the word vectors moved" in card
         assert (
             "The embedding was frozen for the first 8 of 24 steps (until epoch 1), and then trained with all the "
-            "rest at a learning rate of 0.002." in card
+            "rest at 0.1 times the learning rate that the schedule has there." in card
         )
         assert "Its rows were pulled toward the original vectors (λ = 0.5)." in card
 
@@ -53,7 +53,7 @@ class TestTold:
         out = tmp_path / "out"
         tuned = ["--embedding_strategy", "finetune", "--embedding_learning_rate", "0.001"]
         assert main(["train", "--output_dir", str(out), *flags, *tuned]) == 0
-        assert "trained along from the start, at a learning rate of 0.001." in (out / "README.md").read_text()
+        assert "trained along from the start, at a learning rate of at most 0.001." in (out / "README.md").read_text()
         assert main(["train", "--output_dir", str(out), *flags, "--overwrite"]) == 0
         assert not (out / "drift.json").exists()
         assert "How the word vectors moved" not in (out / "README.md").read_text()

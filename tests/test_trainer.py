@@ -80,11 +80,14 @@ class TestTrainer:
             thresholds=[0.9, 0.9],
         )
         rows = [{**row, "labels": [float(n % 2), float(n == 3)]} for n, row in enumerate(self.ROWS)]
-        arguments = GloveBiLSTMTrainingArguments(output_dir=str(tmp_path / "out"), num_train_epochs=1, use_cpu=True)
+        arguments = GloveBiLSTMTrainingArguments(
+            output_dir=str(tmp_path / "out"), num_train_epochs=1, use_cpu=True, class_weights="auto"
+        )
         trainer = GloveBiLSTMTrainer(
             GloveBiLSTMForSequenceClassification(config), arguments, train_dataset=rows, eval_dataset=rows,
             processing_class=classifier[1],
         )  # fmt: skip
+        assert arguments.class_weights == "balanced_sqrt"
         trainer.train()
         answers = trainer.predict(rows)
         thresholds = trainer.model.config.thresholds

@@ -12,7 +12,14 @@ from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 from transformers.training_args import OptimizerNames
 
 from glove_bilstm.tokenization.choice import AUTO
-from glove_bilstm.training.tasks import BEST_METRIC, PROBLEM_TYPES, SINGLE_LABEL, ProblemType, is_better_when_greater
+from glove_bilstm.training.tasks import (
+    BEST_METRIC,
+    MULTI_LABEL,
+    PROBLEM_TYPES,
+    SINGLE_LABEL,
+    ProblemType,
+    is_better_when_greater,
+)
 from glove_bilstm.vectors.alignment import OutOfVocabulary
 from glove_bilstm.vectors.sources import DEMO
 
@@ -283,6 +290,16 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             self.metric_for_best_model = BEST_METRIC[problem_type or SINGLE_LABEL]
         if self.greater_is_better is None:
             self.greater_is_better = is_better_when_greater(self.metric_for_best_model)
+
+    def settle_task(self, problem_type: ProblemType | None) -> None:
+        """Choose what depends on the task, as far as nobody said it: the metric, and how classes are weighed.
+
+        Args:
+            problem_type: The task; None counts as single-label classification.
+        """
+        self.settle_metric(problem_type)
+        if self.class_weights == "auto":
+            self.class_weights = "balanced_sqrt" if problem_type == MULTI_LABEL else None
 
     def _check_strategy(self) -> None:
         """Refuse options that contradict the strategy, and values outside their range."""

@@ -1,6 +1,7 @@
 """One training run, from a data set and word vectors to a trained model."""
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from itertools import chain
@@ -162,7 +163,7 @@ def train_classifier(
         )
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
-    training_arguments.settle_metric(data.problem_type)
+    training_arguments.settle_task(data.problem_type)
     if checkpoint is not None:
         options = options_of(training_arguments, data_arguments)
         check_same_run(checkpoint, config, tokenizer, options, training_arguments.load_best_model_at_end)
@@ -281,6 +282,9 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
     """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
     if output_dir.exists() and not output_dir.is_dir():
         raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
+    above = next(folder for folder in (output_dir, *output_dir.absolute().parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"--output_dir {output_dir} can't be written, because of {above}. Name another folder.")
     for other in sorted(set(output_dir.glob("checkpoint-*")) - set(find_checkpoints(output_dir))):
         if other.is_dir():
             raise InputError(

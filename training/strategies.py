@@ -228,13 +228,13 @@ def describe_strategy(
     if arguments.embedding_strategy == "frozen":
         return "frozen: its vectors are those of the file"
     if stages is None:
-        told = f"trained along from the start, at a learning rate of {arguments.embedding_rate:g}"
+        told = f"trained along from the start, at a learning rate of at most {arguments.embedding_rate:g}"
     else:
         start = stages.embedding_start
         told = (
             f"frozen for the first {start:,} of {stages.max_steps:,} steps (until epoch "
-            f"{start / steps_per_epoch:.3g}), and then trained with all the rest at a learning rate of "
-            f"{arguments.embedding_rate:g}"
+            f"{start / steps_per_epoch:.3g}), and then trained with all the rest at {stages.rate:.3g} times the "
+            "learning rate that the schedule has there"
         )
         if stages.gradual:
             told += f", the other parts from step {stages.unfreeze_step:,} on, one after the other from the top down"

@@ -115,7 +115,7 @@ class GloveBiLSTMTrainer(Trainer):
     def _validate_args(self) -> None:
         # Here the model is known, and nothing has asked for the metric yet.
         if isinstance(self.args, GloveBiLSTMTrainingArguments):
-            self.args.settle_metric(self._config.problem_type)
+            self.args.settle_task(self._config.problem_type)
         super()._validate_args()
 
     def call_model_init(self, trial: Any = None) -> GloveBiLSTMForSequenceClassification:
@@ -133,8 +133,6 @@ class GloveBiLSTMTrainer(Trainer):
     def _make_loss(self, config: Any) -> TaskLoss:
         weights = None
         given = self.args.class_weights
-        if given == "auto":
-            given = "balanced_sqrt" if config.problem_type == MULTI_LABEL else None
         if given is not None and self.train_dataset is not None:
             dataset: Any = self.train_dataset
             name = "label" if "label" in dataset[0] else "labels"
@@ -142,7 +140,7 @@ class GloveBiLSTMTrainer(Trainer):
             weights = make_class_weights(
                 parse_class_weights(given),
                 label_names(config),
-                torch.tensor(labels[:]),
+                torch.as_tensor(labels[:]),
                 config.problem_type,
             )
         return TaskLoss(config.problem_type, weights, self.args.label_smoothing_factor, self.args.focal_gamma)
