@@ -44,7 +44,7 @@ OTHERS = (
 """What else is pushed, besides the code that the configuration names."""
 OTHER_MODELS = re.compile(r"(^|/)(adapter_config|model_index|modules)\.json$|\.(safetensors|bin|pt|pth|gguf|onnx)$")
 """What only a repository of another model holds, where there is no `config.json`."""
-WAITS = (1, 2, 4, 8)
+WAITS, LONGEST_WAIT = (1, 2, 4, 8), 300
 """Seconds between one try and the next."""
 RETRIED = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
 BUSY = (408, 429, 500, 502, 503, 504)
@@ -274,6 +274,7 @@ def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result |
         ConnectionError: It failed every time.
     """
     for wait in (*WAITS, None):
+        asked = "0"
         try:
             return call()
         except (*RETRIED, HfHubHTTPError, RuntimeError, LocalEntryNotFoundError) as error:
@@ -285,6 +286,7 @@ def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result |
                 raise
             elif cause.response.status_code in BUSY:
                 why = f"The Hub answered {cause.response.status_code}"
+                asked = cause.response.headers.get("Retry-After", "0")
             else:
                 raise InputError(_sentence(cause, repo_id)) from error
         except json.JSONDecodeError:  # the client expects JSON, whatever the status
@@ -292,6 +294,8 @@ def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result |
         except LocalTokenNotFoundError as error:
             raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}") from error
         if wait is not None:
+            if asked.isdecimal():  # it may be a date
+                wait = min(max(wait, int(asked)), LONGEST_WAIT)
             logger.warning(f"{why}. Trying again in {wait} s.")
             time.sleep(wait)
         if done is not None and (result := _retry(done, repo_id)) is not None:

@@ -1,6 +1,7 @@
 """Loading a trained classifier from a folder or the Hub."""
 
 import os
+import re
 from pathlib import Path
 
 import torch
@@ -54,6 +55,8 @@ def load_classifier(
     place = find_device(device)
     if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
         raise InputError(f"{model} holds no model: it has no config.json. Name a folder that training wrote.")
+    if not Path(model).exists() and not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", model):
+        raise InputError(f"There is no folder {model}, and no repository on the Hub has such a name.")
     if (Path(model) / "model.onnx").is_file() and not (Path(model) / SAFE_WEIGHTS_NAME).is_file():
         raise InputError(
             f"{model} is an exported model, which only `glove-bilstm predict` and OnnxClassifier read. Name the "

@@ -30,6 +30,7 @@ class Explainer:
         self.tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
         self.model = AutoModelForSequenceClassification.from_pretrained(name, trust_remote_code=True).eval()
         self.labels = [self.model.config.id2label[number] for number in range(self.model.config.num_labels)]
+        self.reads_pairs = self.tokenizer.sep_token is not None
 
     @torch.inference_mode()
     def scores(self, rows: list[list[int]]) -> torch.Tensor:
@@ -47,23 +48,25 @@ class Explainer:
             parts.append(logits)
         return torch.cat(parts)
 
-    def explain(self, text: str) -> tuple[Any, dict[str, Any]]:
-        """The answer for a text, and how much of it each word makes.
+    def explain(self, text: str, second: str | None = None) -> tuple[Any, dict[str, Any]]:
+        """The answer for a text, or for a pair, and how much of it each word makes.
 
         A word's weight is what the answer's probability (or the value) loses when the word is left out (Zeiler and
         Fergus 2014 call that occlusion); the largest is 1.
 
         Returns:
-            Label → probability, or the value as text; and the text with a weight for each of its words.
+            Label → probability, or the value as text; and the text with a weight for each of its words. Of several
+            labels, those that apply are ticked.
         """
-        encoded = self.tokenizer(text, return_offsets_mapping=True)
+        encoded = self.tokenizer(text, second, return_offsets_mapping=True)
         ids, places = encoded["input_ids"], encoded["offset_mapping"]
+        text, starts = (text, [0]) if second is None else (f"{text}\n{second}", [0, len(text) + 1])
         scores = self.scores([ids])[0]  # [C]
         best = int(scores.argmax())
         if self.model.config.problem_type == "regression":
             answer: Any = f"{self.labels[0]}: {float(scores[0]):.3g}"
         else:
-            answer = dict(zip(self.labels, scores.tolist(), strict=True))
+            answer = dict(zip(self.names(scores), scores.tolist(), strict=True))
         marked = range(min(len(ids), LONGEST, MOST_READ // max(len(ids), 1)))
         if not marked:
             return answer, {"text": text, "entities": []}
@@ -71,17 +74,36 @@ class Explainer:
         lost = scores[best] - without
         weights = (lost / lost.abs().max().clamp(min=1e-9)).tolist()
         entities = [
-            {"entity": weights[number], "start": places[number][0], "end": places[number][1]} for number in marked
+            {"entity": weights[number], "start": starts[which] + start, "end": starts[which] + end}
+            for number, which, (start, end) in zip(marked, encoded.sequence_ids(), places, strict=False)
+            if which is not None  # the separator stands in neither text
         ]
         return answer, {"text": text, "entities": entities}
+
+    def names(self, scores: torch.Tensor) -> list[str]:
+        """The labels, those of several that apply with a tick."""
+        config = self.model.config
+        if config.problem_type != "multi_label_classification":
+            return self.labels
+        thresholds = config.thresholds or [0.5] * len(self.labels)
+        return [
+            f"✓ {label}" if score >= threshold else label
+            for label, score, threshold in zip(self.labels, scores.tolist(), thresholds, strict=True)
+        ]
 
 
 def build(name: str) -> gradio.Interface:
     """The page for a model."""
     explainer = Explainer(name)
+    several = explainer.model.config.problem_type == "multi_label_classification"
     return gradio.Interface(
         explainer.explain,
-        gradio.Textbox(label="Text", lines=4, max_length=MOST_CHARACTERS, placeholder="Write something, then submit."),
+        [
+            gradio.Textbox(label=label, lines=4, max_length=MOST_CHARACTERS, placeholder=hint)
+            for label, hint in [("Text", "Write something, then submit."), ("Second text", "What it is read with.")][
+                : 1 + explainer.reads_pairs
+            ]
+        ],
         [
             gradio.Label(label="Answer"),
             gradio.HighlightedText(
@@ -89,7 +111,8 @@ def build(name: str) -> gradio.Interface:
             ),
         ],
         title=os.path.basename(name.rstrip("/")),
-        description="Made with glove-bilstm. Words are weighed by what the probability loses without them.",
+        description="Made with glove-bilstm. Words are weighed by what the probability loses without them."
+        + " Labels with a tick apply: they reach their own thresholds." * several,
         flagging_mode="never",
         api_name="explain",
     )

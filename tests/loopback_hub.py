@@ -145,7 +145,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.fault == "drop":
             self.close_connection = True
         elif isinstance(self.fault, int):
-            self.answer(self.fault, b"<html>bad gateway</html>")
+            # Busy for longer than a client that knows nothing of it would wait.
+            later = {"Retry-After": "77"} if self.fault == 429 else {}
+            self.answer(self.fault, b"<html>bad gateway</html>", later)
         else:
             self.route(url.path, body)
 

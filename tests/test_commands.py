@@ -224,7 +224,9 @@ class TestPredict:
         assert main(["predict", "--model", str(tmp_path), "a"]) == 1
         assert "holds no model: it has no config.json" in capsys.readouterr().err
         assert main(["predict", "--model", str(tmp_path / "none"), "a"]) == 1
-        assert "There is no model to load at" in capsys.readouterr().err
+        assert f"There is no folder {tmp_path / 'none'}, and no repository on the Hub" in capsys.readouterr().err
+        assert main(["predict", "--model", "none", "a"]) == 1
+        assert "There is no model to load at none" in capsys.readouterr().err
         (tmp_path / "broken").mkdir()
         for file in model.glob("*.*"):
             if file.is_file():

@@ -316,6 +316,16 @@ class TestFaults:
             commit = commit.parent
         assert titles == ["Upload model", "initial commit"]
 
+    def test_the_hub_says_when_to_try_again(
+        self, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        waited: list[float] = []
+        monkeypatch.setattr("time.sleep", waited.append)
+        hub.faults = {"POST .*/commit/main": [429, 429, 503]}
+        Destination(REPO).push(folder)
+        assert pushed(hub, folder) and waited == [77, 77, 4]
+        assert "The Hub answered 429. Trying again in 77 s." in caplog.text
+
     @pytest.mark.parametrize("faults", [["lost"], [503, "drop", "lost"]])
     def test_one_pull_request_is_opened(self, faults: list, hub: Hub, folder: Path) -> None:
         hub.faults = {"POST .*/commit/main": list(faults)}

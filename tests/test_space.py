@@ -18,6 +18,7 @@ from loopback_hub import serve_hub
 from transformers import AutoTokenizer, pipeline
 
 from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification
+from glove_bilstm.tokenization.word_level import build_tokenizer
 
 pytestmark = pytest.mark.space
 SPACES = Path(__file__).parent.parent / "spaces"
@@ -71,10 +72,34 @@ class TestExplainer:
         names = {0: "joy", 1: "grief", 2: "fear"}
         several = save(tmp_path / "several", model, id2label=names, problem_type="multi_label_classification")
         answer, _ = app.Explainer(several).explain(TEXT)
-        assert set(answer) == set(names.values()) and sum(answer.values()) != pytest.approx(1, abs=1e-3)
+        scores = {label.removeprefix("✓ "): score for label, score in answer.items()}
+        assert set(scores) == set(names.values()) and sum(scores.values()) != pytest.approx(1, abs=1e-3)
+        assert all(label.startswith("✓") == (score >= 0.5) for label, score in answer.items())
+        thresholds = [scores["joy"], 1.0, scores["fear"] / 2]
+        own = save(tmp_path / "own", model, id2label=names, problem_type="multi_label_classification",
+                   thresholds=thresholds)  # fmt: skip
+        assert set(app.Explainer(own).explain(TEXT)[0]) == {"✓ joy", "grief", "✓ fear"}
         value = save(tmp_path / "value", model, id2label={0: "stars"}, problem_type="regression", target_mean=3.0)
         answer, marked = app.Explainer(value).explain(TEXT)
         assert answer.startswith("stars: ") and len(marked["entities"]) == len(TEXT.split())
+
+    def test_pairs(self, app: Any, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(["<pad>", "<unk>", "<sep>", "good", "bad", "film"])
+        torch.manual_seed(1)
+        config = GloveBiLSTMConfig(vocab_size=len(tokenizer), embedding_dim=7, hidden_size=5)
+        GloveBiLSTMForSequenceClassification(config).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        explainer = app.Explainer(str(tmp_path))
+        assert explainer.reads_pairs
+        answer, marked = explainer.explain("good film", "bad one")
+        scores = pipeline("text-classification", model=str(tmp_path), device="cpu", top_k=None)(
+            {"text": "good film", "text_pair": "bad one"}
+        )
+        assert answer == pytest.approx({score["label"]: score["score"] for score in scores}, abs=1e-6)
+        assert [marked["text"][one["start"] : one["end"]] for one in marked["entities"]] == [
+            *("good", "film", "bad", "one")
+        ]
+        assert explainer.explain("", "")[1] == {"text": "\n", "entities": []}
 
     @pytest.mark.parametrize("text", ["", "   ", "word", "good " * 300, "good " * 3_000])
     def test_any_text(self, text: str, app: Any, model: Path) -> None:
