@@ -161,5 +161,5 @@ def draw_curve(points: list[Point], chosen: Point, target: int, file: Path) -> N
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize="small")
+    figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)  # off the lines
     figure.savefig(file, dpi=110)
