@@ -12,6 +12,15 @@ its figures after each epoch, is a line of a .jsonl file beside it. SST-2 is val
 1,100 more, held out of the training split with all their phrases. Figures: the best epoch's accuracy in per cent
 (GoEmotions: macro F1 with tuned thresholds), the mean over seeds, whose number stands behind it.
 
+What the names in the tables mean, where they aren't those of `glove-bilstm train`: `rare` is
+`--min_frequency_without_vector`; `positive_weight` the power of negatives / positives that a label's positives
+weigh (0.5: `--class_weights balanced_sqrt`); `second_rate` the second stage's rate as a share of the first one's,
+and `embedding_rate` the embedding's of the others' (both: `--embedding_learning_rate`); `schedule` is
+`--lr_scheduler_type`. Not in the package: `ema` (decay of averaged weights), `variational` and `locked` (one
+dropout mask for all words of a text, on the vectors and between the layers), `word_dropout` (of whole words),
+`weight_drop` (dropout on the recurrent weights), `adversarial` (length of a perturbation of the vectors) and
+`batch_tokens` (batches of so many tokens, padding included).
+
 ## One thing changed
 
 The base is the tuned recipe as it was before this table: two layers of 200; mean and maximum side by side; dropout of

@@ -28,6 +28,7 @@ PARQUET_ROWS = 10_000
 """Rows in a group of a parquet file, and read at a time."""
 PARQUET_SIZE = 16_000_000
 """About how many bytes are read at a time, and characters written in a group; of long rows that is fewer."""
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 HEAD = 100
 """Rows of a .jsonl file that may lack a column before it is said that the file does."""
 JSON_SPACE = " \t\r\n"
@@ -63,7 +64,8 @@ class TextFile:
         """
         if path.suffix.lower().removeprefix(".") not in FORMATS:
             endings = ", ".join(f".{name}" for name in FORMATS)
-            raise InputError(f"{path} ends in none of {endings}, so its format is unknown.")
+            unpack = " Unpack it first." if path.suffix.lower() in PACKED else ""
+            raise InputError(f"{path} ends in none of {endings}, so its format is unknown.{unpack}")
         return cls(path, path.suffix.lower().removeprefix("."))
 
 

@@ -113,7 +113,9 @@ def run(argv: list[str]) -> None:
         known = label_names(model.config)
         labels = read_known_labels(split, options.label_column, known, model.config.problem_type)
         references = as_references(labels, model.config)
-    source = f"{Path(options.dataset or 'the demo').name}, {split.name}"
+    name = Path(options.dataset or "the demo").name
+    # A file alone is a "train" split to the library that reads it, as if its texts had been trained on.
+    source = name if options.dataset and Path(options.dataset).expanduser().is_file() else f"{name}, {split.name}"
     check = make_check(model, tokenizer, tqdm(texts, desc="torch", unit="text", disable=None), references, source)
 
     if options.target_size is None:

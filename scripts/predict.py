@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from glove_bilstm.inference.jobs import Classify
     from glove_bilstm.inference.reading import TextFile
 
+logger = logging.getLogger("glove_bilstm")  # also where this file is run by itself, and is called "__main__"
 PIPE = Path("-")
+TEXT_COLUMN = "text"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -40,15 +42,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--output",
         type=user_path,
         default=None,
-        help="file to write; - for standard output, which is the default with --input -",
+        help="file to write; - for standard output, which is the default",
     )
     parser.add_argument(
         "--format",
         choices=("txt", "csv", "tsv", "jsonl"),
         default=None,
-        help="of what comes and goes through pipes (default: that of the file on the other side, or txt)",
+        help="of standard input and output (default: that of the file on the other side, or txt)",
     )
-    parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument("--text_column", default=TEXT_COLUMN, help="default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
     parser.add_argument(
         "--on_error",
@@ -76,10 +78,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if bool(options.texts) == bool(options.input):
         parser.error("give either texts or --input")
-    if options.input == PIPE and options.output is None:
+    if options.output and not options.input:
+        parser.error("--output is for what --input names")
+    if options.input and options.output is None:
         options.output = PIPE
-    if bool(options.input) != bool(options.output):
-        parser.error("--input and --output belong together")
     if options.text_pair_column and not options.input:
         parser.error("--text_pair_column names a column of --input")
     exported = (Path(options.model) / "model.onnx").is_file()
@@ -98,8 +100,8 @@ def run(argv: list[str]) -> None:
     if options.texts:
         from glove_bilstm.scripts.tables import answers_table
 
-        _, classify, _ = load(options, pairs=False)
-        print(answers_table(options.texts, list(classify(options.texts))))
+        problem_type, classify, _ = load(options, pairs=False)
+        print(answers_table(options.texts, list(classify(options.texts)), problem_type))
         return
 
     from tqdm.auto import tqdm
@@ -144,6 +146,11 @@ def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile,
     if None in named and piped not in PIPED_FORMATS:
         raise InputError(f"A pipe can't hold {piped}; name another with --format, such as jsonl.")
     source, target = (TextFile(None, piped) if file is None else file for file in named)
+    if source.path is None and options.format is None:
+        logger.info(f"Standard input is read as {piped}; --format tells otherwise.")
+    if source.format == "txt" and (options.text_column != TEXT_COLUMN or options.text_pair_column):
+        what = "Standard input is read as txt, which" if source.path is None else f"{source.path}, a text file,"
+        raise InputError(f"{what} has no columns. Leave out --text_column, or give the format by --format csv.")
     if source.path and target.path and target.path.exists() and target.path.samefile(source.path):
         raise InputError(f"--output {output} is the file to read, which would be replaced. Name another.")
     return source, target

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from glove_bilstm.training.tasks import REGRESSION
+
 if TYPE_CHECKING:
     from glove_bilstm.inference.export import Measured
     from glove_bilstm.inference.size_budget import Point
@@ -51,8 +53,14 @@ def metrics_table(figures: Mapping[str, Mapping[str, float]], labels: Sequence[s
     return "\n\n".join([overall, text_table(["class", "precision", "recall", "F1"], by_class)])
 
 
-def answers_table(texts: Sequence[str], answers: Sequence[Mapping[str, Any]]) -> str:
-    """What `classify_texts` says of each text: its label and score, or, one under the other, the labels that apply."""
+def answers_table(texts: Sequence[str], answers: Sequence[Mapping[str, Any]], problem_type: str | None) -> str:
+    """What `classify_texts` says of each text: its label and score, or, one under the other, the labels that apply.
+
+    Of a regressor, whose label is always the same, the value alone.
+    """
+    if problem_type == REGRESSION:
+        values = [[text, f"{answer['score']:.6g}"] for text, answer in zip(texts, answers, strict=True)]
+        return text_table(["text", "prediction"], values)
     rows = []
     for text, answer in zip(texts, answers, strict=True):
         if "label" in answer:

@@ -346,15 +346,28 @@ class TestPipes:
         self, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
         arguments = command("--model", model, "--input", "-", "--output", tmp_path / "out.jsonl")
-        assert subprocess.run(arguments, input=b'{"text": "good"}\n').returncode == 0
+        done = subprocess.run(arguments, input=b'{"text": "good"}\n', capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert b"Standard input is read as jsonl; --format tells otherwise." in done.stderr
         [row] = read_jsonl(tmp_path / "out.jsonl")
         assert row["prediction"] == "pos"
         write_jsonl(tmp_path / "in.jsonl", [{"text": "bad"}])
         capfd.readouterr()
-        assert predict(model, "--input", tmp_path / "in.jsonl", "--output", "-") == 0
+        assert predict(model, "--input", tmp_path / "in.jsonl") == 0  # standard output is the default
         assert json.loads(capfd.readouterr().out)["prediction"] == "neg"
         assert predict(model, "--input", tmp_path / "out.parquet", "--output", "-") == 1
         assert "A pipe can't hold parquet; name another with --format" in capfd.readouterr().err
+
+    def test_a_format_without_columns(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "in.txt").write_text("a")
+        for source, told in (
+            ("-", "Standard input is read as txt, which"),
+            (tmp_path / "in.txt", "in.txt, a text file,"),
+        ):
+            assert predict(model, "--input", source, "--text_column", "review") == 1
+            assert f"{told} has no columns. Leave out --text_column, or give the" in capsys.readouterr().err
+        assert predict(model, "--input", tmp_path / "in.csv.gz") == 1
+        assert "so its format is unknown. Unpack it first." in capsys.readouterr().err
 
     def test_a_reader_that_has_enough(self, model: Path, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}] * 9_000)

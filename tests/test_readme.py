@@ -39,7 +39,7 @@ def test_the_other_blocks_in_their_order(
     """In a folder that holds what the README says a reader has."""
     home = tmp_path / "home"
     home.mkdir()
-    for name, count in (("reviews", 80), ("held-out", 20)):
+    for name, count in (("reviews", 80), ("held-out", 20), ("validation", 20)):
         lines = [f'"{row["text"]}",{row["label"]}' for row in make_rows(count, 1)]
         (home / f"{name}.csv").write_text("\n".join(["review,verdict", *lines]) + "\n")
     (home / "unlabelled.csv").write_text("review\ngood\nbad\n")

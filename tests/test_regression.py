@@ -78,6 +78,14 @@ class TestRegression:
         for ours, theirs in zip(answers, pipeline("text-classification", model=str(trained))(TEXTS), strict=True):
             assert theirs["label"] == "stars" and theirs["score"] == pytest.approx(ours["score"], rel=1e-6)
 
+    def test_predict_texts(self, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command("predict", "--model", trained, *TEXTS[:2])
+        head, _, *rows = capsys.readouterr().out.splitlines()
+        assert head.split() == ["text", "prediction"]
+        model, tokenizer = load_classifier(str(trained))
+        expected = [answer["score"] for answer in classify_texts(model, tokenizer, TEXTS[:2])]
+        assert [float(row.split()[-1]) for row in rows] == pytest.approx(expected, rel=1e-5)
+
     @pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
     def test_predict_files(self, ending: str, trained: Path, tmp_path: Path) -> None:
         """The number alone: a column called score, which regression data often have, may stay."""
