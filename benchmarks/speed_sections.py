@@ -322,21 +322,31 @@ def reader(model: Any, tokenizer: Any, texts: list[str], batch_size: int) -> Cal
     return lambda: list(predict_logits(model, tokenizer, texts, batch_size))
 
 
+CONSTANT = ("batch", "vocabulary")
+"""What shouldn't make the same texts take longer."""
+
+
 def draw_growth(points: Points, file: Path) -> None:
-    """A picture of how cost grows, both axes logarithmic, with a line of slope 1 beside."""
+    """A picture of how cost grows, both axes logarithmic, with a line of slope 1 beside where it may grow."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(11, 2.6), layout="constrained")
     for axes, (what, measured) in zip(figure.subplots(1, len(points)), points.items(), strict=True):
         sizes, seconds = zip(*measured, strict=True)
         axes.loglog(sizes, seconds, "o-", color="#2b6cb0", label="measured")
-        middle = len(sizes) // 2
-        linear = [seconds[middle] * size / sizes[middle] for size in sizes]
-        axes.loglog(sizes, linear, "--", color="#888888", label="in proportion")
+        if what not in CONSTANT:
+            middle = len(sizes) // 2
+            linear = [seconds[middle] * size / sizes[middle] for size in sizes]
+            axes.loglog(sizes, linear, "--", color="#888888", label="in proportion")
         axes.set_xlabel(what)
         axes.set_ylim(min(seconds) / 3, max(seconds) * 3)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.tick_params(axis="y", labelsize=7)
         axes.minorticks_off()
-        axes.set_xticks(sizes, [f"{size:,}" if size < 10_000 else f"{size // 1000:,}k" for size in sizes], fontsize=7)
+        large = max(sizes) >= 100_000
+        axes.set_xticks(sizes, [f"{size / 1000:,g}k" if large else f"{size:,}" for size in sizes], fontsize=7)
     figure.axes[0].set_ylabel("seconds")
     figure.axes[0].legend(fontsize=7)
     figure.savefig(file, dpi=110)
