@@ -35,6 +35,7 @@ class GloveBiLSTMConfig(PreTrainedConfig):
     """
 
     model_type = "glove_bilstm"
+    keys_to_ignore_at_inference = ["hidden_states"]  # a Trainer would take them for predictions
 
     vocab_size: int = 20_000
     embedding_dim: int = 100

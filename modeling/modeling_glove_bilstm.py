@@ -190,9 +190,11 @@ class GloveBiLSTMLayers(nn.LSTM):
             if not cpu_computes_in(torch.get_autocast_dtype("cpu")):
                 with torch.autocast("cpu", enabled=False):
                     return self._read(states.to(weights[0].dtype), layers, suffixes)
-        if self._can_prepare(states, weights[0]):
+        if self._can_prepare(states, weights):
             return self._read_prepared(states, layers, suffixes)
-        zeros = states.new_zeros(len(layers) * len(suffixes), len(states), self.hidden_size)  # [directions, B, hidden]
+        directions = len(layers) * len(suffixes)
+        # Not `len(states)`, which a trace would take for a constant.
+        zeros = states.new_zeros(directions, states.shape[0], self.hidden_size)  # [directions, B, hidden]
         return torch.lstm(
             states,
             (zeros, zeros),
@@ -205,13 +207,14 @@ class GloveBiLSTMLayers(nn.LSTM):
             batch_first=True,
         )[0]
 
-    def _can_prepare(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
+    def _can_prepare(self, states: torch.Tensor, weights: list[torch.Tensor]) -> bool:
         """Whether torch would use oneDNN, in float32, and nothing watches what is computed."""
         return (
             states.device.type == "cpu"
-            and states.dtype == weight.dtype == torch.float32
+            and states.dtype == weights[0].dtype == torch.float32
             and not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
-            and not weight.is_inference()  # it wouldn't tell whether it was changed
+            # Made in inference mode, it wouldn't tell whether it was changed; and oneDNN is told of no strides.
+            and not any(weight.is_inference() or not weight.is_contiguous() for weight in weights)
             and not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
             and bool(torch.backends.mkldnn.enabled)
             # Not every build has it, and no version need keep it.
@@ -241,13 +244,14 @@ class GloveBiLSTMLayers(nn.LSTM):
     ) -> list[torch.Tensor]:
         """Two weights as oneDNN wants them for one text, or for several; made again where they have changed."""
         key = (name, shape[1] == 1)
-        # Torch counts changes, but not those that are made through `.data`; so some of the numbers are looked at too.
+        # Torch counts changes, but not those that are made through `.data`. So some numbers are looked at too, along
+        # the diagonal, that whole rows and columns are noticed. (`flatten_parameters` forgets all, after others.)
         marks = [(weight.data_ptr(), weight._version) for weight in (weight_ih, weight_hh)]
         if key in self._prepared:
             known, samples, prepared = self._prepared[key]
             if known == [*marks, *(sample.tobytes() for sample in samples)]:
                 return prepared
-        samples = [weight.detach().flatten()[:: -(-weight.numel() // 16)].numpy() for weight in (weight_ih, weight_hh)]
+        samples = [weight.detach().flatten()[:: min(weight.shape) + 1].numpy() for weight in (weight_ih, weight_hh)]
         prepared = torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(
             weight_ih, weight_hh, self.hidden_size, False, True, False, shape
         )
@@ -325,17 +329,20 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
 
         shortest = longest = mask.shape[1]
         lengths = None  # counting them would be 1 % of the time of a text that comes alone
-        if not mask.all():
+        if is_recorded():
+            lengths, shortest = mask.sum(dim=1), 0
+        elif not mask.all():
             lengths = mask.sum(dim=1)  # [B]
             shortest, longest = map(int, torch.aminmax(lengths))
-        if longest == 0 or len(mask) == 0:  # no texts, or none with a word: nothing to read
+        if not is_recorded() and (longest == 0 or len(mask) == 0):  # no texts, or none with a word: nothing to read
             empty = states.new_zeros(*mask.shape, state_size(self.config))
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
             # Tokens first, in their order, and padding after them, is what the layers ask for.
             places = None
             if lengths is not None:
-                if not torch.equal(mask, torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]):
+                grouped = torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]  # [B, T]
+                if is_recorded() or not torch.equal(mask, grouped):
                     order = torch.argsort(mask, dim=1, descending=True, stable=True)  # [B, T]
                     places = torch.argsort(order, dim=1)  # [B, T], undoes it
                     states = _move_tokens(states, order)
@@ -408,9 +415,9 @@ class GloveBiLSTMPooler(nn.Module):
     def _last(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The forward state after the last token beside the backward state after the first."""
         size = self.config.hidden_size
-        if mask.all():
+        if not is_recorded() and mask.all():
             return torch.cat([states[:, -1, :size], states[:, 0, size:]], dim=-1)  # [B, H]
-        texts = torch.arange(len(states), device=states.device)  # [B]
+        texts = torch.arange(states.shape[0], device=states.device)  # [B]
         ends = mask.long()
         first = ends.argmax(dim=1)  # [B]
         last = mask.shape[1] - 1 - ends.flip(1).argmax(dim=1)  # [B]
@@ -464,7 +471,8 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
             return_dict=True,
         )
         pooled = self.pooler(outputs.last_hidden_state, mask)  # [B, P]
-        pooled = pooled.to(self.classifier.weight.dtype)
+        if isinstance(self.classifier.weight, torch.Tensor):  # of a quantised head it is a method
+            pooled = pooled.to(self.classifier.weight.dtype)
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
         loss = None
         if labels is not None:
@@ -505,6 +513,11 @@ def cpu_computes_in(dtype: torch.dtype) -> bool:
         return True
     onednn = torch.ops.mkldnn
     return bool(onednn._is_mkldnn_bf16_supported() if dtype == torch.bfloat16 else onednn._is_mkldnn_fp16_supported())
+
+
+def is_recorded() -> bool:
+    """Whether the computation is recorded, to be done for other texts: then what it does may not depend on these."""
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()  # type: ignore[attr-defined]
 
 
 def _move_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

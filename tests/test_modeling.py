@@ -395,3 +395,12 @@ class TestEmbedding:
             other = nn.Embedding(7, 5, padding_idx=0)
             model.set_input_embeddings(other)
             assert model.get_input_embeddings() is other
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.ao.quantization is, and many use it all the same
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.ao.nn")  # of a range in which torch finds nothing
+def test_a_head_that_was_quantised_afterwards() -> None:
+    model, (ids, mask) = make_model(), make_batch()
+    quantised = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    with torch.no_grad():
+        assert torch.allclose(quantised(ids, mask).logits, model(ids, mask).logits, atol=0.05)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_model import make_batch, make_model
 from torch import nn
+from torch.nn.utils import prune
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMLayers, cpu_computes_in
 
@@ -72,6 +73,8 @@ CHANGES: dict[str, Callable[[nn.LSTM, str], object]] = {
     "in place": lambda lstm, name: getattr(lstm, name).mul_(2),
     "one number in place": lambda lstm, name: getattr(lstm, name).view(-1)[1].add_(1),
     "through data": lambda lstm, name: getattr(lstm, name).data.mul_(2),
+    "a row through data": lambda lstm, name: getattr(lstm, name).data[3:4].zero_(),
+    "a column through data": lambda lstm, name: getattr(lstm, name).data[..., -2].zero_(),
     "other data": lambda lstm, name: setattr(getattr(lstm, name), "data", getattr(lstm, name).data * 2),
     "other parameter": lambda lstm, name: setattr(lstm, name, nn.Parameter(getattr(lstm, name) * 2)),
     "loaded": lambda lstm, name: lstm.load_state_dict(lstm.state_dict() | {name: getattr(lstm, name) * 2}),
@@ -97,6 +100,39 @@ def test_weights_that_changed_are_seen(change: str, kind: str, monkeypatch: pyte
             after = model(*batch).logits
             assert not torch.equal(before, after), name
             assert torch.equal(after, read_by_torch(model, batch, monkeypatch)), name
+
+
+@pytest.mark.parametrize("kind", batches())
+def test_weights_that_lie_otherwise(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = make_model(num_hidden_layers=2), batches()[kind]
+    lstm = model.glove_bilstm.lstm
+    with torch.no_grad():
+        expected = model(*batch).logits
+        for name, weight in list(lstm.named_parameters()):
+            if weight.ndim == 2:
+                setattr(lstm, name, nn.Parameter(weight.t().contiguous().t()))
+                assert torch.equal(model(*batch).logits, expected), name
+
+
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l1_reverse"])
+def test_pruned_weights_in_inference_mode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are made anew in each call, and in that mode don't count their changes."""
+    model, batch = make_model(num_hidden_layers=2), batches()["several"]
+    prune.random_unstructured(model.glove_bilstm.lstm, name, amount=0.4)
+    expected = read_by_torch(model, batch, monkeypatch)
+    for context in (torch.inference_mode(), torch.no_grad()):
+        with context:
+            assert torch.equal(model(*batch).logits, expected)
+
+
+def test_what_is_not_noticed_can_be_told() -> None:
+    model, batch = make_model(), batches()["several"]
+    with torch.no_grad():
+        before = model(*batch).logits
+        model.glove_bilstm.lstm.weight_hh_l0.data[0, 1] += 1
+        assert torch.equal(model(*batch).logits, before)
+        model.glove_bilstm.lstm.flatten_parameters()
+        assert not torch.equal(model(*batch).logits, before)
 
 
 def test_copies_have_weights_of_their_own() -> None:
@@ -145,6 +181,22 @@ def test_elsewhere_torch_reads(how: str, calls: list[str], monkeypatch: pytest.M
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # many serve models so all the same
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_traced_model_reads_any_batch(bidirectional: bool, pooling: Any) -> None:
+    """Others than the one that it was traced with: none of its sizes or choices is taken for a constant."""
+    model = make_model(num_hidden_layers=2, pooling=pooling, bidirectional=bidirectional)
+    full, mask = batches()["of one length"]
+    with torch.no_grad():
+        traced = torch.jit.trace(model, (full[:2, :3], mask[:2, :3]), strict=False)
+        ids, holes = make_batch()
+        for batch in ((full, mask), (ids, holes), (full[:1], mask[:1]), (full, holes.flip(1)), (full, 0 * mask)):
+            assert torch.allclose(traced(*batch)["logits"], model(*batch).logits, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_traced_model_calls_nothing_of_onednn_itself(tmp_path: Path) -> None:
     model, batch = make_model(num_hidden_layers=2), batches()["of one length"]
     with torch.no_grad():

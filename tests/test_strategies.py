@@ -239,7 +239,7 @@ class TestTwoStages:
         arguments = GloveBiLSTMTrainingArguments(
             output_dir=str(tmp_path), num_train_epochs=20, per_device_train_batch_size=13, use_cpu=True,
             embedding_strategy="two_stage", unfreeze_at="6 epochs", early_stopping_patience=2, disable_tqdm=True,
-            report_to="none",
+            report_to="none", metric_for_best_model="accuracy",
         )  # fmt: skip
         trainer = GloveBiLSTMTrainer(
             model=make_model(), args=arguments, train_dataset=rows(), eval_dataset=rows(7), data_collator=collate,

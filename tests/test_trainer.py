@@ -17,6 +17,7 @@ from glove_bilstm import (
 from glove_bilstm.inference.loading import load_classifier
 from glove_bilstm.training.metrics import tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
+from glove_bilstm.vectors.errors import InputError
 
 
 class TestTrainer:
@@ -97,6 +98,81 @@ class TestTrainer:
         assert "1 of 2 labels apply to fewer than 5 validation texts each" in caplog.text
         trainer.save_model(str(tmp_path / "saved"))
         assert GloveBiLSTMConfig.from_pretrained(tmp_path / "saved").thresholds == thresholds
+
+    def make(
+        self, folder: Path, tokenizer: Any, told: dict[str, Any], given: dict[str, Any], **options: Any
+    ) -> GloveBiLSTMTrainer:
+        """A Trainer of a small model: `told` its arguments, `given` what else it takes, `options` the model's."""
+        config = GloveBiLSTMConfig(vocab_size=9, embedding_dim=5, hidden_size=3, **options)
+        arguments = GloveBiLSTMTrainingArguments(
+            output_dir=str(folder), **{"num_train_epochs": 1, "use_cpu": True, **told}
+        )
+        given = {"train_dataset": self.ROWS, "eval_dataset": self.ROWS, **given}
+        return GloveBiLSTMTrainer(
+            GloveBiLSTMForSequenceClassification(config), arguments, processing_class=tokenizer, **given
+        )
+
+    MULTI = [{**row, "labels": [float(n % 2), float(n % 3 == 0)]} for n, row in enumerate(ROWS)]
+
+    def test_what_becomes_of_the_logits_changes_no_threshold(
+        self, tmp_path: Path, classifier: tuple[Any, Any]
+    ) -> None:
+        found = []
+        for change in (None, lambda logits, labels: logits.sigmoid() > 0.5):
+            set_seed(1)
+            trainer = self.make(
+                tmp_path, classifier[1], {"eval_strategy": "no"},
+                {"train_dataset": self.MULTI, "eval_dataset": self.MULTI, "preprocess_logits_for_metrics": change},
+                problem_type="multi_label_classification",
+            )  # fmt: skip
+            trainer.train()
+            found.append((trainer.model.config.thresholds, trainer.evaluate()["eval_loss"]))
+            assert trainer.preprocess_logits_for_metrics is change
+        assert found[0][0] == found[1][0] and found[0][1] == pytest.approx(found[1][1], rel=1e-5)
+
+    @pytest.mark.parametrize("held_out", [None, "dict", "unlabelled"])
+    def test_without_a_set_for_them_old_thresholds_go(
+        self, held_out: str | None, tmp_path: Path, classifier: tuple[Any, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        unlabelled = [{"input_ids": row["input_ids"]} for row in self.ROWS]
+        sets = {None: None, "dict": {"a": self.MULTI}, "unlabelled": unlabelled}
+        trainer = self.make(
+            tmp_path, classifier[1], {"eval_strategy": "no"},
+            {"train_dataset": self.MULTI, "eval_dataset": sets[held_out]},
+            problem_type="multi_label_classification", thresholds=[0.1, 0.2],
+        )  # fmt: skip
+        trainer.train()
+        assert trainer.model.config.thresholds is None
+        assert "no thresholds are tuned: labels apply from 0.5 on" in caplog.text
+
+    def test_a_model_that_gives_its_hidden_states_too(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        trainer = self.make(tmp_path, classifier[1], {}, {}, output_hidden_states=True)
+        trainer.train()
+        assert trainer.predict(self.ROWS).predictions.shape == (40, 2)
+
+    def test_own_metrics_choose_by_the_loss_unless_told(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        own = {
+            "compute_metrics": lambda answers: {"mine": float((answers.predictions == answers.label_ids).mean())},
+            "preprocess_logits_for_metrics": lambda logits, labels: logits.argmax(dim=-1),
+        }
+        trainer = self.make(tmp_path, classifier[1], {}, own)
+        trainer.train()
+        assert trainer.args.metric_for_best_model == "loss" and trainer.state.best_metric < 1
+        trainer = self.make(tmp_path, classifier[1], {"metric_for_best_model": "mine"}, own)
+        trainer.train()
+        assert trainer.state.best_metric == trainer.evaluate()["eval_mine"]
+
+    def test_several_evaluation_sets(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        sets = {"eval_dataset": {"a": self.ROWS, "b": self.ROWS[:7]}}
+        with pytest.raises(InputError, match="set metric_for_best_model, for instance to a_loss"):
+            self.make(tmp_path, classifier[1], {}, sets)
+        trainer = self.make(tmp_path, classifier[1], {"metric_for_best_model": "eval_b_accuracy"}, sets)
+        trainer.train()
+        assert trainer.state.best_metric == trainer.evaluate()["eval_b_accuracy"]
+
+    def test_nothing_is_saved_where_told(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        self.make(tmp_path / "out", classifier[1], {"save_strategy": "no"}, {}).train()
+        assert not list((tmp_path / "out").glob("checkpoint-*"))
 
     def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):

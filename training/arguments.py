@@ -205,7 +205,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         Raises:
             ValueError: A value isn't one of its choices, or outside its range.
         """
-        if self.eval_strategy == "no":  # nothing says which checkpoint would be the best
+        if "no" in (self.eval_strategy, self.save_strategy):  # nothing says which is the best, or there is none
             self.load_best_model_at_end = False
         elif self.eval_strategy == "steps" and self.save_strategy == "epoch" and self.load_best_model_at_end:
             # The best checkpoint can only be kept where one is saved at every evaluation.

@@ -1,10 +1,15 @@
 """Which rows make a training batch."""
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from accelerate.data_loader import prepare_data_loader
+from torch.utils.data import DataLoader, Sampler
+from transformers import TrainingArguments
+from transformers.trainer_utils import seed_worker
 
 from glove_bilstm.vectors.errors import InputError
 
@@ -91,3 +96,40 @@ class LengthGroupedBatches(Sampler[list[int]]):
         """Divide the rows of one optimizer step evenly among batches and processes; give this process's."""
         for batch in range(batches):
             yield step[batch * self.processes + self.rank :: batches * self.processes].tolist()
+
+
+def length_grouped(
+    dataset: Any, lengths: list[int], collator: Callable, batch_size: int, arguments: TrainingArguments
+) -> DataLoader:
+    """The training batches of this process, in `LengthGroupedBatches`.
+
+    Args:
+        dataset: Rows.
+        lengths: Of every row, in tokens.
+        collator: What makes a batch of rows.
+        batch_size: Rows in a batch of one process.
+        arguments: The Trainer's.
+    """
+    batches = LengthGroupedBatches(
+        lengths,
+        batch_size,
+        arguments.seed if arguments.data_seed is None else arguments.data_seed,
+        arguments.gradient_accumulation_steps,
+        arguments.world_size,
+        arguments.process_index,
+        arguments.dataloader_drop_last,
+    )
+    loader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collator,
+        num_workers=arguments.dataloader_num_workers,
+        pin_memory=arguments.dataloader_pin_memory,
+        persistent_workers=arguments.dataloader_persistent_workers,
+        prefetch_factor=arguments.dataloader_prefetch_factor,
+        worker_init_fn=functools.partial(
+            seed_worker, num_workers=arguments.dataloader_num_workers, rank=arguments.process_index
+        ),
+    )
+    # The batches are this process's alone already, which is what "one process" says here.
+    return prepare_data_loader(loader, arguments.device, num_processes=1, process_index=0, put_on_device=True)

@@ -260,6 +260,8 @@ class SecondStageEarlyStopping(EarlyStoppingCallback):
     ) -> None:
         """Count, once the second stage has begun."""
         stages = None if self.strategy is None else self.strategy.stages
+        if f"eval_{args.metric_for_best_model.removeprefix('eval_')}" not in kwargs["metrics"]:
+            return  # of several evaluation sets this is another
         if stages is None or state.global_step > stages.embedding_start:
             super().on_evaluate(args, state, control, **kwargs)
 

@@ -10,13 +10,12 @@ from typing import Any, cast
 import datasets
 import numpy as np
 import torch
-from accelerate.data_loader import prepare_data_loader
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
-from transformers.trainer_utils import EvalLoopOutput, SchedulerType, TrainOutput, seed_worker
+from transformers.trainer_utils import EvalLoopOutput, SchedulerType, TrainOutput
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
@@ -26,7 +25,7 @@ from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_cla
 from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
-from glove_bilstm.training.sampling import LengthGroupedBatches
+from glove_bilstm.training.sampling import length_grouped
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
@@ -50,7 +49,10 @@ class GloveBiLSTMTrainer(Trainer):
     _step, _batch = -1, 0  # the batches of one optimizer step are counted, to name one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`."""
+        """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`.
+
+        With `compute_metrics` and no `args.metric_for_best_model` the loss says which checkpoint is the best.
+        """
         with warnings.catch_warnings():
             # The smoothing that transformers means is its own; ours takes several labels too.
             warnings.filterwarnings("ignore", "Label smoothing is not compatible with multi-label", UserWarning)
@@ -91,22 +93,34 @@ class GloveBiLSTMTrainer(Trainer):
 
         They are in `config.thresholds`; see `tune_thresholds`.
         """
-        held_out: Any = None if isinstance(self.eval_dataset, dict) else self.eval_dataset
-        tunes = self._config.problem_type == MULTI_LABEL and held_out is not None
-        if tunes:  # those that it came with belong to other weights
-            self._config.thresholds = None
+        if self._config.problem_type != MULTI_LABEL:
+            return super().train(*args, **kwargs)
+        self._config.thresholds = None  # those that it came with belong to other weights
         output = super().train(*args, **kwargs)
-        if tunes:
-            answers = self.predict(held_out)
-            logits, references = np.asarray(answers.predictions), np.asarray(answers.label_ids)  # [N, C]
-            self._config.thresholds = tune_thresholds(logits, references).tolist()
-            rare = int((references.sum(axis=0) < FEWEST_TEXTS).sum())
-            if rare:
-                logger.warning(
-                    f"{rare} of {references.shape[1]} labels apply to fewer than {FEWEST_TEXTS} validation texts "
-                    "each, too few for thresholds of their own. Validate on more texts if you can."
-                )
+        self._tune_thresholds()
         return output
+
+    def _tune_thresholds(self) -> None:
+        logits = references = None
+        if self.eval_dataset is not None and not isinstance(self.eval_dataset, dict):
+            as_given = self.preprocess_logits_for_metrics, self.compute_metrics
+            self.preprocess_logits_for_metrics = self.compute_metrics = None
+            answers = self.predict(cast(Any, self.eval_dataset))
+            self.preprocess_logits_for_metrics, self.compute_metrics = as_given
+            logits, references = answers.predictions, answers.label_ids  # [N, C]
+        if references is None or not len(references):
+            logger.warning(
+                "Without an eval_dataset, one with labels, no thresholds are tuned: labels apply from 0.5 on."
+            )
+            return
+        logits, references = np.asarray(logits), np.asarray(references)
+        self._config.thresholds = tune_thresholds(logits, references).tolist()
+        rare = int((references.sum(axis=0) < FEWEST_TEXTS).sum())
+        if rare:
+            logger.warning(
+                f"{rare} of {references.shape[1]} labels apply to fewer than {FEWEST_TEXTS} validation texts each, "
+                "too few for thresholds of their own. Validate on more texts if you can."
+            )
 
     @property
     def _config(self) -> GloveBiLSTMConfig:
@@ -115,6 +129,14 @@ class GloveBiLSTMTrainer(Trainer):
     def _validate_args(self) -> None:
         # Here the model is known, and nothing has asked for the metric yet.
         if isinstance(self.args, GloveBiLSTMTrainingArguments):
+            if self.args.metric_for_best_model is None and self.args.load_best_model_at_end:
+                if isinstance(self.eval_dataset, dict):
+                    raise InputError(
+                        "Of several evaluation sets one must say which checkpoint is the best: set "
+                        f"metric_for_best_model, for instance to {next(iter(self.eval_dataset))}_loss."
+                    )
+                if self.compute_metrics is not None:  # which may know nothing of the task's own
+                    self.args.metric_for_best_model = "loss"
             self.args.settle_task(self._config.problem_type)
         super()._validate_args()
 
@@ -176,29 +198,7 @@ class GloveBiLSTMTrainer(Trainer):
         else:
             column = (row["input_ids"] for row in dataset)
             collator = self._get_collator_with_removed_columns(collator, description="training")
-        batches = LengthGroupedBatches(
-            [len(ids) for ids in column],
-            self._train_batch_size,
-            self.args.seed if self.args.data_seed is None else self.args.data_seed,
-            self.args.gradient_accumulation_steps,
-            self.args.world_size,
-            self.args.process_index,
-            self.args.dataloader_drop_last,
-        )
-        loader = DataLoader(
-            dataset,
-            batch_sampler=batches,
-            collate_fn=collator,
-            num_workers=self.args.dataloader_num_workers,
-            pin_memory=self.args.dataloader_pin_memory,
-            persistent_workers=self.args.dataloader_persistent_workers,
-            prefetch_factor=self.args.dataloader_prefetch_factor,
-            worker_init_fn=functools.partial(
-                seed_worker, num_workers=self.args.dataloader_num_workers, rank=self.args.process_index
-            ),
-        )
-        # The batches are this process's alone already, which is what "one process" says here.
-        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0, put_on_device=True)
+        return length_grouped(dataset, [len(ids) for ids in column], collator, self._train_batch_size, self.args)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         # Grouping by length is for training: predictions come back in the order of the rows.
@@ -299,7 +299,8 @@ class GloveBiLSTMTrainer(Trainer):
         """
         output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         name = f"{metric_key_prefix}_loss"
-        if self._own_loss and output.metrics is not None and name in output.metrics:
+        logits_as_they_are = self._own_loss and self.preprocess_logits_for_metrics is None
+        if logits_as_they_are and output.metrics is not None and name in output.metrics:
             logits, labels = (torch.from_numpy(np.asarray(of_rows)) for of_rows in output[:2])
             output.metrics[name] = cast(Any, self.compute_loss_func)({"logits": logits}, labels).item()
         return output
