@@ -149,6 +149,8 @@ class TestTrainer:
         trainer = self.make(tmp_path, classifier[1], {}, {}, output_hidden_states=True)
         trainer.train()
         assert trainer.predict(self.ROWS).predictions.shape == (40, 2)
+        logits, states = trainer.predict(self.ROWS, ignore_keys=[]).predictions
+        assert logits.shape == (40, 2) and len(states) == 3
 
     def test_own_metrics_choose_by_the_loss_unless_told(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         own = {

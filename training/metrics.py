@@ -190,13 +190,18 @@ def _thresholds(logits: np.ndarray, references: np.ndarray) -> np.ndarray:
     return np.where(hits[-1] > 0, best, 0.5)
 
 
+def logits_of(predictions: Any) -> np.ndarray:
+    """A Trainer's predictions without the hidden states that may come with them, ``[N, C]``."""
+    return np.asarray(predictions[0] if isinstance(predictions, tuple) else predictions)
+
+
 def compute_metrics(config: PreTrainedConfig, prediction: EvalPrediction) -> dict[str, float]:
     """The figures of a Trainer's evaluation: `measure`, of logits ``[N, C]``.
 
     While a multi-label classifier has no thresholds yet, which is so until training is over, its figures are those of
     the thresholds that are the best for this very evaluation.
     """
-    logits, references = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    logits, references = logits_of(prediction.predictions), np.asarray(prediction.label_ids)
     if config.problem_type == MULTI_LABEL and config.thresholds is None:
         return measure(config, logits, references, tune_thresholds(logits, references))
     return measure(config, logits, references)

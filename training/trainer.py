@@ -22,7 +22,7 @@ from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceCl
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.checkpoints import find_last_checkpoint
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
-from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, tune_thresholds
+from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, logits_of, tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
 from glove_bilstm.training.sampling import length_grouped
@@ -105,8 +105,10 @@ class GloveBiLSTMTrainer(Trainer):
         if self.eval_dataset is not None and not isinstance(self.eval_dataset, dict):
             as_given = self.preprocess_logits_for_metrics, self.compute_metrics
             self.preprocess_logits_for_metrics = self.compute_metrics = None
-            answers = self.predict(cast(Any, self.eval_dataset))
-            self.preprocess_logits_for_metrics, self.compute_metrics = as_given
+            try:
+                answers = self.predict(cast(Any, self.eval_dataset))
+            finally:
+                self.preprocess_logits_for_metrics, self.compute_metrics = as_given
             logits, references = answers.predictions, answers.label_ids  # [N, C]
         if references is None or not len(references):
             logger.warning(
@@ -301,7 +303,7 @@ class GloveBiLSTMTrainer(Trainer):
         name = f"{metric_key_prefix}_loss"
         logits_as_they_are = self._own_loss and self.preprocess_logits_for_metrics is None
         if logits_as_they_are and output.metrics is not None and name in output.metrics:
-            logits, labels = (torch.from_numpy(np.asarray(of_rows)) for of_rows in output[:2])
+            logits, labels = map(torch.from_numpy, (logits_of(output.predictions), np.asarray(output.label_ids)))
             output.metrics[name] = cast(Any, self.compute_loss_func)({"logits": logits}, labels).item()
         return output
 
