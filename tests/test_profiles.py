@@ -96,6 +96,7 @@ class TestGoogleNews:
             ("Bob's dogs' BOB'S James's", "Bob 's dogs ' BOB 'S James 's"),
             ("do n't it 's Bob 's they 've", "don't it's Bob 's they've"),
             ("Wal-Mart well-made e-mail", "Wal Mart well made e mail"),
+            ("cafe\u0301-bar cafe\u0301 'll", "café bar café'll"),
             ("a 20-year-old mid-1990s covid-19", "a ##-year-old mid-####s covid-##"),
             ("Mr. Smith, AT&T (U.S.) said “hi”—and/or", 'Mr. Smith , AT & T ( U.S. ) said " hi " - - and / or'),
             ("O'Neil rock'n'roll", "O'Neil rock'n'roll"),

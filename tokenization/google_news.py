@@ -26,10 +26,11 @@ _REPLACEMENTS = [
     *patterns.TREEBANK_QUOTES,
     *patterns.DASHES,
     *patterns.TREEBANK_ESCAPES,
-    (r"(?<=\p{L})(?<!\p{Nd}-year)-(?=\p{L})", " "),
+    # After a letter, or the accent of one: composing comes last.
+    (r"(?<=[\p{L}\p{M}])(?<!\p{Nd}-year)-(?=\p{L})", " "),
     (r"\p{Nd}(?=[.,:/-]?\p{Nd})|(?<=\p{Nd}|\p{Nd}[.,:/-])\p{Nd}", "#"),
     # Text that the Treebank's rules have split already: do n't, it 's.
-    (rf"(?<=\p{{L}})\s+(?={_NOT_OR_VERB})|(?<={_NO_OWNER})\s+(?='[sS]{_END})", ""),
+    (rf"(?<=[\p{{L}}\p{{M}}])\s+(?={_NOT_OR_VERB})|(?<={_NO_OWNER})\s+(?='[sS]{_END})", ""),
 ]
 # A single # is a character of the text, not a digit.
 _NUMBER = r"#(?:[.,:/-]?#)+"
