@@ -40,8 +40,7 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.scripts.tables import metrics_table
     from glove_bilstm.training.labels import read_known_labels
     from glove_bilstm.training.metrics import label_names
-    from glove_bilstm.training.splits import find_split
-    from glove_bilstm.vectors.sources import DEMO
+    from glove_bilstm.training.splits import find_split, is_file_alone
 
     disable_progress_bar()
     split = find_split(options.dataset, options.split, "test")
@@ -52,10 +51,8 @@ def run(argv: list[str]) -> None:
     labels = read_known_labels(split, options.label_column, known, model.config.problem_type)
 
     figures = evaluate_texts(model, tokenizer, tqdm(texts, unit="text", disable=None), labels, options.batch_size)
-    # A file alone is a "train" split to the library that reads it, as if its texts had been trained on.
-    file = Path(options.dataset).expanduser()
-    alone = file.is_file() and options.dataset != DEMO
-    told, name = (file.name, "test") if alone else (f"split {split.name!r}", split.name)
+    alone = is_file_alone(options.dataset)
+    told, name = (Path(options.dataset).name, "test") if alone else (f"split {split.name!r}", split.name)
     print(f"{len(texts):,} texts of {told}\n\n{metrics_table({name: figures}, known)}")
     if options.output is not None:
         write_json(options.output, {f"{name}_{metric}": value for metric, value in figures.items()})

@@ -101,7 +101,7 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.scripts.tables import curve_table, export_table
     from glove_bilstm.training.labels import read_known_labels
     from glove_bilstm.training.metrics import label_names
-    from glove_bilstm.training.splits import find_split
+    from glove_bilstm.training.splits import find_split, is_file_alone
 
     disable_progress_bar()
     split = find_split(options.dataset or "demo", options.split, "validation")
@@ -114,8 +114,7 @@ def run(argv: list[str]) -> None:
         labels = read_known_labels(split, options.label_column, known, model.config.problem_type)
         references = as_references(labels, model.config)
     name = Path(options.dataset or "the demo").name
-    # A file alone is a "train" split to the library that reads it, as if its texts had been trained on.
-    source = name if options.dataset and Path(options.dataset).expanduser().is_file() else f"{name}, {split.name}"
+    source = name if options.dataset and is_file_alone(options.dataset) else f"{name}, {split.name}"
     check = make_check(model, tokenizer, tqdm(texts, desc="torch", unit="text", disable=None), references, source)
 
     if options.target_size is None:

@@ -114,6 +114,11 @@ def find_split(dataset: str | Path, name: str | None, default: str) -> RawSplit:
     return splits[name]
 
 
+def is_file_alone(dataset: str) -> bool:
+    """Whether a data set is one file: a "train" split to the library that reads it, as if it had been trained on."""
+    return dataset != DEMO and Path(dataset).expanduser().is_file()
+
+
 def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
     """Load a data set without looking into it.
 

@@ -109,13 +109,13 @@ class GloveBiLSTMTrainer(Trainer):
                 answers = self.predict(cast(Any, self.eval_dataset))
             finally:
                 self.preprocess_logits_for_metrics, self.compute_metrics = as_given
-            logits, references = answers.predictions, answers.label_ids  # [N, C]
+            logits, references = answers.predictions, answers.label_ids
         if references is None or not len(references):
             logger.warning(
                 "Without an eval_dataset, one with labels, no thresholds are tuned: labels apply from 0.5 on."
             )
             return
-        logits, references = np.asarray(logits), np.asarray(references)
+        logits, references = logits_of(logits), np.asarray(references)  # [N, C]
         self._config.thresholds = tune_thresholds(logits, references).tolist()
         rare = int((references.sum(axis=0) < FEWEST_TEXTS).sum())
         if rare:
