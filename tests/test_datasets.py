@@ -14,7 +14,7 @@ from helpers import write_jsonl
 
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.labels import guess_problem_type
-from glove_bilstm.training.splits import load_raw_splits
+from glove_bilstm.training.splits import is_file_alone, load_raw_splits
 from glove_bilstm.vectors.errors import InputError
 
 
@@ -301,3 +301,11 @@ def test_text_that_is_no_utf8_is_named(broken: str, tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_bytes(b"".join(good % row for row in range(20)) + bad)
     with pytest.raises(InputError, match=rf"mine.jsonl, row 41: '{broken}' isn't UTF-8 text. Save the file as UTF-8"):
         load(tmp_path / "mine.jsonl")
+
+
+def test_a_file_alone_is_no_training_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_jsonl(tmp_path / "held-out.jsonl", rows("a", "b"))
+    write_jsonl(tmp_path / "demo", rows("a", "b"))
+    monkeypatch.chdir(tmp_path)
+    assert is_file_alone("held-out.jsonl")
+    assert not any(map(is_file_alone, ("demo", ".", "somebody/reviews")))
