@@ -335,7 +335,8 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             lengths = mask.sum(dim=1)  # [B]
             shortest, longest = map(int, torch.aminmax(lengths))
         if not is_recorded() and (longest == 0 or len(mask) == 0):  # no texts, or none with a word: nothing to read
-            empty = states.new_zeros(*mask.shape, state_size(self.config))
+            nothing = _nothing_of(states, *self.lstm.parameters())
+            empty = states.new_zeros(*mask.shape, state_size(self.config)) + nothing
             hidden_states += [empty] * self.config.num_hidden_layers
         else:
             # Tokens first, in their order, and padding after them, is what the layers ask for.
@@ -387,7 +388,8 @@ class GloveBiLSTMPooler(nn.Module):
             mask: True at tokens, ``[B, T]``.
         """
         if states.shape[1] == 0:
-            return states.new_zeros(states.shape[0], pooled_size(self.config))
+            nothing = _nothing_of(states, *self.parameters())
+            return states.new_zeros(states.shape[0], pooled_size(self.config)) + nothing
         pooling = self.config.pooling
         if pooling == "last":
             return self._last(states, mask)
@@ -518,6 +520,11 @@ def cpu_computes_in(dtype: torch.dtype) -> bool:
 def is_recorded() -> bool:
     """Whether the computation is recorded, to be done for other texts: then what it does may not depend on these."""
     return torch.jit.is_tracing() or torch.compiler.is_exporting()  # type: ignore[attr-defined]
+
+
+def _nothing_of(*tensors: torch.Tensor) -> torch.Tensor | float:
+    """Zero, whose gradient is zero too: where processes train together, each must have one for every parameter."""
+    return sum(tensor.sum() * 0.0 for tensor in tensors) if torch.is_grad_enabled() else 0.0
 
 
 def _move_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--vectors", required=True, help="name of a published set (glove.6B.100d, …), a file, or demo")
     parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument("--text_pair_column", default=None, help="column of second texts, where rows have pairs")
     parser.add_argument(
         "--profile", default="auto", help="how text is split into words; default: auto, as the vectors' words were"
     )
@@ -38,8 +39,9 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.training.coverage import load_and_measure
     from glove_bilstm.training.splits import load_raw_splits
 
+    columns = [options.text_column, *([options.text_pair_column] if options.text_pair_column else [])]
     texts = {
-        name: split.texts(options.text_column, empty_allowed=True).to_pylist()
+        name: [text for column in columns for text in split.texts(column, empty_allowed=True).to_pylist()]
         for name, split in load_raw_splits(options.dataset).items()
     }
     first = next(iter(texts))

@@ -225,6 +225,17 @@ class TestPadding:
         assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
     @pytest.mark.parametrize("pooling", POOLINGS)
+    @pytest.mark.parametrize("length", [0, 5])
+    def test_texts_without_tokens_give_every_weight_a_gradient(self, pooling: str, length: int) -> None:
+        """It is zero; without one, processes that train together would wait for it."""
+        model = make_model(pooling=pooling, num_hidden_layers=2, freeze_embeddings=False).train()
+        labels = torch.tensor([0, 2])
+        model(torch.zeros(2, length, dtype=torch.long), labels=labels).loss.backward()
+        for name, weight in model.named_parameters():
+            assert weight.grad is not None, name
+            assert name == "classifier.bias" or not weight.grad.any(), name
+
+    @pytest.mark.parametrize("pooling", POOLINGS)
     def test_a_batch_without_texts(self, pooling: str) -> None:
         assert make_model(pooling=pooling)(torch.empty(0, 4, dtype=torch.long)).logits.shape == (0, 3)
 

@@ -168,3 +168,16 @@ class TestRun:
         ):
             with pytest.raises(ValueError, match=message):
                 GloveBiLSTMTrainingArguments(output_dir="x", **{name: value})
+        for told, message in (
+            ({"early_stopping_patience": 2, "eval_strategy": "no"}, "early_stopping_patience means nothing where"),
+            ({"early_stopping_patience": 2, "load_best_model_at_end": False}, "early_stopping_patience means nothing"),
+            ({"hub_strategy": "checkpoint"}, "hub_strategy must be end; checkpoint would push pickles"),
+            ({"min_steps": 30, "max_steps": 10}, "min_steps 30 means nothing beside max_steps 10"),
+            ({"embedding_strategy": "finetune", "learning_rate": float("nan")}, "^learning_rate must be a number abo"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                GloveBiLSTMTrainingArguments(output_dir="x", **told)
+
+    def test_patience_where_it_can_mean_something(self) -> None:
+        for told, patience in (({}, 4), ({"eval_strategy": "no"}, 0), ({"early_stopping_patience": 0}, 0)):
+            assert GloveBiLSTMTrainingArguments(output_dir="x", **told).early_stopping_patience == patience

@@ -57,6 +57,13 @@ class TestPairs:
             assert {one["word"] for one in split["missing"]} == {"okapi", "which"}
             assert split["types_found"] == 21
 
+    def test_the_coverage_of_both_texts(self, data: Path, trained: Path, vectors_file: Path, tmp_path: Path) -> None:
+        output = tmp_path / "coverage.json"
+        flags = ["--text_column", "q", "--text_pair_column", "a", "--output", output]
+        command("coverage", "--dataset", data, "--vectors", vectors_file, *flags)
+        told, of_training = (json.loads(file.read_text()) for file in (output, trained / "coverage.json"))
+        assert told["train"] == of_training["train"]
+
     def test_pairs_are_joined_and_single_texts_are_not(self, trained: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(trained, trust_remote_code=False)
         ids = tokenizer.get_vocab()

@@ -66,7 +66,6 @@ def test_the_classic_recipe_is_the_default_of_the_classes() -> None:
         ({"min_steps": 12}, 3),  # 47 rows make four steps of 13
         ({"min_steps": 13}, 4),
         ({"min_steps": 13, "gradient_accumulation_steps": 2}, 7),
-        ({"min_steps": 13, "max_steps": 2}, 3),
     ],
 )
 def test_least_number_of_steps(options: dict, epochs: float, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "sparse_embedding_updates": True,
         "embedding_anchor": 0.5,
     },
+    "finetune, random": {"embedding_strategy": "finetune", "train_sampling_strategy": "random"},
 }
 
 
@@ -74,7 +75,7 @@ for number, strategy in enumerate(STRATEGIES.values()):
     (folder / f"{{number}}.loss").write_text(str(loss))
     save_file(model.state_dict(), folder / f"{{number}}.{{trainer.args.process_index}}")
 torch.distributed.destroy_process_group()
-os._exit(0)  # after four runs in one process, threads of torch's at times abort its ordinary end
+os._exit(0)  # after several runs in one process, threads of torch's at times abort its ordinary end
 """
 
 

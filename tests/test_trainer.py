@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments, set_seed
 
@@ -179,6 +180,84 @@ class TestTrainer:
     def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):
             GloveBiLSTMTrainer(model=classifier[0], args=TrainingArguments(output_dir=str(tmp_path)))
+
+    def test_an_optimizer_without_the_embedding(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        """It was made while the embedding was frozen, and would never train it."""
+        model = GloveBiLSTMForSequenceClassification(GloveBiLSTMConfig(vocab_size=9, embedding_dim=5, hidden_size=3))
+        for strategy in ("finetune", "two_stage"):
+            trained = [weight for weight in model.parameters() if weight.requires_grad]
+            arguments = GloveBiLSTMTrainingArguments(
+                output_dir=str(tmp_path),
+                embedding_strategy=strategy,
+                num_train_epochs=2,
+                eval_strategy="no",
+                use_cpu=True,
+            )
+            given: dict[str, Any] = {"train_dataset": self.ROWS, "eval_dataset": self.ROWS}
+            with pytest.raises(InputError, match=f"{strategy} trains the embedding, which the optimizer .* doesn't"):
+                GloveBiLSTMTrainer(model, arguments, optimizers=(torch.optim.AdamW(trained), None), **given)
+            model.set_frozen(False)
+            optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+            trainer = GloveBiLSTMTrainer(
+                model, arguments, optimizers=(optimizer, None), processing_class=classifier[1], **given
+            )
+            before = model.get_input_embeddings().weight.detach().clone()
+            trainer.train()
+            assert not torch.equal(model.get_input_embeddings().weight, before)
+            model.set_frozen(True)
+
+    def test_a_schedule_that_is_made_before(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        rates = []
+        for early in (False, True):
+            trainer = self.make(
+                tmp_path, classifier[1], {"embedding_strategy": "two_stage", "logging_steps": 1, "eval_strategy": "no",
+                                          "logging_strategy": "steps", "num_train_epochs": 3}, {}
+            )  # fmt: skip
+            if early:
+                trainer.create_optimizer_and_scheduler(6)
+            trainer.train()
+            rates.append([log["learning_rate"] for log in trainer.state.log_history if "learning_rate" in log])
+        assert len(rates[0]) == 6 and rates[0] == rates[1]
+
+    def test_class_weights_of_labels_in_tensors(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        rows = [{**row, "labels": torch.tensor(row["labels"])} for row in self.MULTI]
+        found = []
+        for given in (self.MULTI, rows):
+            trainer = self.make(
+                tmp_path, classifier[1], {"class_weights": "balanced"}, {"train_dataset": given},
+                problem_type="multi_label_classification",
+            )  # fmt: skip
+            found.append(trainer.compute_loss_func.args[1].class_weights)
+        assert torch.equal(*found)
+
+    @pytest.mark.parametrize(
+        ("task", "message"),
+        [
+            ("single_label_classification", "task is single_label_.* first training row has a list for its label"),
+            ("multi_label_classification", "task is multi_label_.* first training row has one for its label"),
+        ],
+    )
+    def test_labels_of_another_task(
+        self, task: str, message: str, tmp_path: Path, classifier: tuple[Any, Any]
+    ) -> None:
+        rows = self.MULTI if task.startswith("single") else self.ROWS
+        given = {"train_dataset": rows, "eval_dataset": None}
+        trainer = self.make(tmp_path, classifier[1], {"eval_strategy": "no"}, given, problem_type=task)
+        with pytest.raises(InputError, match=message):
+            trainer.train()
+
+    def test_targets_in_other_units(
+        self, tmp_path: Path, classifier: tuple[Any, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for scale, told in ((1.0, False), (1000.0, True)):
+            rows = [{**row, "labels": scale * number} for number, row in enumerate(self.ROWS)]
+            trainer = self.make(
+                tmp_path, classifier[1], {}, {"train_dataset": rows, "eval_dataset": rows}, num_labels=1,
+                problem_type="regression", target_mean=18.0, target_std=12.0,
+            )  # fmt: skip
+            caplog.clear()
+            trainer.train()
+            assert ("it will hardly learn. Set target_mean" in caplog.text) == told
 
     def test_data_seed(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         orders = []

@@ -27,11 +27,10 @@ from glove_bilstm.training.checkpoints import find_checkpoints, find_last_checkp
 from glove_bilstm.training.run import TrainingResult, train_classifier
 
 
-def train(
-    output_dir: Path, dataset: Path, vectors: Path, overwrite: bool = False, pooling: Any = "last", **changes: Any
-) -> TrainingResult:
+def train(output_dir: Path, dataset: Path, vectors: Path, overwrite: bool = False, **changes: Any) -> TrainingResult:
     """A run on the tiny data: a second or so."""
     data = {name: changes.pop(name) for name in ("max_length", "validation_share") if name in changes}
+    words = {name: changes.pop(name) for name in ("pooling", "oov") if name in changes}
     arguments = GloveBiLSTMTrainingArguments(
         **{
             "output_dir": str(output_dir),
@@ -43,7 +42,7 @@ def train(
             **changes,
         }
     )
-    model = ModelArguments(vectors=vectors, hidden_size=6, pooling=pooling, embedding_dropout=0.1)
+    model = ModelArguments(vectors=vectors, hidden_size=6, embedding_dropout=0.1, **words)
     return train_classifier(DataArguments(dataset=dataset, **data), model, arguments, overwrite)
 
 
@@ -219,6 +218,26 @@ class TestRun:
         )
         assert result.metrics["epoch"] == 3
 
+    def test_stops_as_early_when_resumed(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
+        """A resumed run goes on counting; one that had come to its end stays there."""
+        options: dict[str, Any] = {
+            "learning_rate": 0.0,
+            "num_train_epochs": 9,
+            "early_stopping_patience": 3,
+            "save_total_limit": 9,
+            "eval_on_start": True,
+        }
+        expected = train(tmp_path / "whole", dataset_folder, vectors_file, **options)
+        checkpoints = find_checkpoints(tmp_path / "whole")
+        assert len(checkpoints) == 4
+        for number in range(1, 5):
+            cut = tmp_path / f"cut{number}"
+            for checkpoint in checkpoints[:number]:
+                shutil.copytree(checkpoint, cut / checkpoint.name)
+            resumed = train(cut, dataset_folder, vectors_file, resume_from_checkpoint="last", **options)
+            assert resumed.steps == expected.steps, number
+            assert resumed.best_step == expected.best_step
+
     def test_folders_that_hold_something(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         result = train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1)
         with pytest.raises(ValueError, match="holds an interrupted run .*--resume_from_checkpoint"):
@@ -245,9 +264,19 @@ class TestRun:
         with pytest.raises(ValueError, match="was made with freeze_embeddings True and this run has False"):
             train(tmp_path, dataset_folder, vectors_file, embedding_strategy="finetune", **resume)
         others = {"max_length": 4, "min_steps": 99, "validation_share": 0.2, "metric_for_best_model": "f1"}
+        others["neftune_noise_alpha"] = 3.0
         for name, value in others.items():
             with pytest.raises(ValueError, match=f"was made with --{name} .* and this run has {value}"):
                 train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1, **{name: value}, **resume)
+        with pytest.raises(ValueError, match="was made with --oov normal and this run has zeros"):
+            train(tmp_path, dataset_folder, vectors_file, num_train_epochs=1, oov="zeros", **resume)
+        flipped = tmp_path / "flipped"
+        flipped.mkdir()
+        for file in dataset_folder.iterdir():
+            swapped = file.read_text().replace('"pos"', "#").replace('"neg"', '"pos"').replace("#", '"neg"')
+            (flipped / file.name).write_text(swapped)
+        with pytest.raises(ValueError, match="was made with other texts or labels"):
+            train(tmp_path, flipped, vectors_file, num_train_epochs=1, **resume)
         other = tmp_path / "tiny.7d"
         other.write_text(vectors_file.read_text().replace("0.1", "0.2"))
         with pytest.raises(ValueError, match="was made with word_vectors"):

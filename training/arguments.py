@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from transformers import TrainingArguments
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy, SaveStrategy
 from transformers.training_args import OptimizerNames
 
 from glove_bilstm.tokenization.choice import AUTO
@@ -27,6 +27,8 @@ UNFREEZE_AT = "0.5"
 """Where the second stage begins, unless told."""
 SECOND_STAGE_RATE = 0.1
 """Its learning rate as a share of the first one's, unless told."""
+PATIENCE = 4
+"""Evaluations without improvement that a run goes on for, unless told."""
 
 _TUNING = ("embedding_learning_rate", "embedding_weight_decay", "embedding_anchor", "sparse_embedding_updates")
 STRATEGY_OPTIONS = {
@@ -141,8 +143,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         embedding_learning_rate: The embedding's own learning rate; in two stages, everything's in the second one.
             None: `learning_rate`, in the second stage a tenth of it. It follows the same schedule.
         embedding_weight_decay: The embedding's own weight decay.
-        embedding_anchor: λ: each step pulls the rows it trains toward the original vectors, by λ times the learning
-            rate. 0: not.
+        embedding_anchor: λ: each step pulls the rows it trains toward the vectors that they had when the Trainer was
+            made, by λ times the learning rate. 0: not.
         sparse_embedding_updates: Update only the rows whose words are in the batch; see `RowwiseAdamW`.
         unfreeze_at: Where the second stage begins: a share of training ("0.5", the default), or a number of epochs
             ("3 epochs") or optimizer steps ("500 steps").
@@ -158,6 +160,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             `make_class_weights`. "auto": "balanced_sqrt" for multi-label classification, otherwise none.
         focal_gamma: γ of the focal loss, by which what is learned already counts less; see `TaskLoss`. 0: not.
         early_stopping_patience: Stop after this many evaluations without a better `metric_for_best_model`. 0: never.
+            None: 4 where the best checkpoint is kept, which it needs.
     """
 
     embedding_strategy: Literal["frozen", "finetune", "two_stage"] = field(
@@ -177,8 +180,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     r_drop: float = field(default=0.0, metadata={"help": "Weight of the disagreement of two passes; 0: one pass."})
     class_weights: str | None = field(default=None, metadata={"help": "How to balance, or weights by name."})
     focal_gamma: float = field(default=0.0, metadata={"help": "The focal loss's exponent."})
-    early_stopping_patience: int = field(
-        default=4, metadata={"help": "Stop after this many evaluations without improvement; 0: never."}
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "Stop after this many evaluations without improvement; 0: never; default: 4."}
     )
 
     num_train_epochs: float = field(default=20.0, metadata={"help": "Epochs at the most."})
@@ -195,6 +198,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     # Batches of ids are small; and without an accelerator torch warns.
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "Pin batches in memory."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint's weights."})
+    # Before the end transformers sends its arguments, the Hub token among them, and torch's own files, all pickled.
+    hub_strategy: str = field(default="end", metadata={"help": "When to push: end."})
     metric_for_best_model: str | None = field(
         default=None, metadata={"help": "What 'best' means; default: accuracy, f1 (multi-label) or r2 (regression)."}
     )
@@ -211,6 +216,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             # The best checkpoint can only be kept where one is saved at every evaluation.
             self.save_strategy = "steps"
             self.save_steps = self.logging_steps if self.eval_steps is None else self.eval_steps
+        if self.early_stopping_patience is None:
+            self.early_stopping_patience = PATIENCE if self.load_best_model_at_end else 0
         if self.ddp_find_unused_parameters is None:  # every parameter is used in every batch
             self.ddp_find_unused_parameters = False
         if not torch.accelerator.is_available():
@@ -245,16 +252,31 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             )
         if self.label_names not in (None, ["labels"]):
             raise ValueError(f"label_names must be labels, as the model calls them; it is {self.label_names}.")
+        if self.hub_strategy != HubStrategy.END:
+            raise ValueError(
+                f"hub_strategy must be end; {HubStrategy(self.hub_strategy).value} would push pickles before that: "
+                "the optimizer's state, or arguments with your token. Leave it out: the model is pushed when it is done."
+            )
         if self.restore_callback_states_from_checkpoint:
             raise ValueError(
                 "restore_callback_states_from_checkpoint would make the callbacks anew, without what this run gave "
-                "them. Leave it out: what they count is restored anyway."
+                "them. Leave it out: the early stopping's count is restored anyway."
             )
         if self.num_train_epochs <= 0 and self.max_steps <= 0:
             raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
         self._check_strategy()
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")
+        if self.early_stopping_patience and not self.load_best_model_at_end:
+            raise ValueError(
+                "early_stopping_patience means nothing where the best checkpoint isn't kept. Leave it out, or "
+                "evaluate and save (eval_strategy, save_strategy) with load_best_model_at_end."
+            )
+        if self.min_steps and self.max_steps > 0:
+            raise ValueError(
+                f"min_steps {self.min_steps} means nothing beside max_steps {self.max_steps}, which says how long to "
+                "train. Leave out one of the two."
+            )
 
     @property
     def embedding_rate(self) -> float:
@@ -320,7 +342,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be a number that isn't negative; it is {getattr(self, name)}.")
         if not 0 < self.embedding_rate < math.inf and self.embedding_strategy != "frozen":
-            raise ValueError(f"embedding_learning_rate must be a number above 0; it is {self.embedding_rate}.")
+            told = "learning_rate" if self.embedding_learning_rate is None else "embedding_learning_rate"
+            raise ValueError(f"{told} must be a number above 0; it is {getattr(self, told)}.")
         if self.unfreeze_at is not None:
             self.unfreeze_at = str(self.unfreeze_at)  # a number, in Python
             parse_unfreeze_at(self.unfreeze_at)

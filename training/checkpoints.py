@@ -1,27 +1,38 @@
 """Checkpoints on disk: finding them, and whether a run may go on from one."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
 from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer, TokenizersBackend, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
-from glove_bilstm.training.arguments import STRATEGY_OPTIONS, DataArguments, GloveBiLSTMTrainingArguments
+from glove_bilstm.training.arguments import (
+    STRATEGY_OPTIONS,
+    DataArguments,
+    GloveBiLSTMTrainingArguments,
+    ModelArguments,
+)
 from glove_bilstm.vectors.errors import InputError
 
 COMPLETE = "trainer_state.json"
 """The file that the Trainer writes last into a checkpoint."""
 OPTIMIZER = "optimizer.pt"
 """Adam's state; torch's own format, and only the Trainer reads it."""
+ROWS = "rows"
 DECISIVE = (
     *("seed", "data_seed", "num_train_epochs", "max_steps", "min_steps", "per_device_train_batch_size"),
     *("gradient_accumulation_steps", "train_sampling_strategy", "dataloader_drop_last", "learning_rate"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay"),
     *("adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "bf16", "fp16", "label_smoothing_factor"),
-    *("class_weights", "focal_gamma", "r_drop", "embedding_strategy", *STRATEGY_OPTIONS["two_stage"]),
+    *("class_weights", "focal_gamma", "r_drop", "neftune_noise_alpha"),
+    *("embedding_strategy", *STRATEGY_OPTIONS["two_stage"]),
     *("load_best_model_at_end", "metric_for_best_model", "greater_is_better", "eval_strategy", "eval_steps"),
 )
 """The training options that decide which weights a run ends with."""
@@ -33,10 +44,35 @@ def decisive_options(arguments: GloveBiLSTMTrainingArguments) -> dict[str, Any]:
     return {name: told[name] for name in DECISIVE}
 
 
-def options_of(arguments: GloveBiLSTMTrainingArguments, data: DataArguments) -> dict[str, Any]:
-    """What decides which weights a run ends with: `decisive_options`, how texts are cut and drawn, the processes."""
+def hash_of_rows(*splits: Dataset) -> str:
+    """The SHA-256 of encoded texts and their labels."""
+    digest = hashlib.sha256()
+    for split in splits:
+        table = split.with_format("arrow")[:]
+        for name in ("input_ids", "label"):
+            values = table.column(name)
+            while pa.types.is_list(values.type):
+                digest.update(pc.list_value_length(values).to_numpy().tobytes())
+                values = pc.list_flatten(values)
+            digest.update(values.to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def options_of(
+    arguments: GloveBiLSTMTrainingArguments, data: DataArguments, model: ModelArguments, rows: str
+) -> dict[str, Any]:
+    """What decides which weights a run ends with, and the model's configuration and vocabulary don't tell.
+
+    Args:
+        arguments: How it is trained.
+        data: How texts are cut and drawn.
+        model: How the words without a vector begin.
+        rows: See `hash_of_rows`.
+    """
     return {
         **decisive_options(arguments),
+        "oov": model.oov,
+        ROWS: rows,
         "max_length": data.max_length,
         "validation_share": data.validation_share,
         "nproc_per_node": arguments.world_size,
@@ -106,7 +142,7 @@ def check_same_run(
     # A checkpoint of a plain Trainer knows nothing of options; one of ours has all of them.
     before = state["stateful_callbacks"].get(RunOptions.__name__, {"args": {}})["args"]
     differing += [
-        f"--{name} {was} and this run has {options[name]}"
+        "other texts or labels" if name == ROWS else f"--{name} {was} and this run has {options[name]}"
         for name, was in before.items()
         if options.get(name, was) != was
     ]

@@ -23,6 +23,7 @@ from glove_bilstm.training.checkpoints import (
     check_same_run,
     find_checkpoints,
     find_last_checkpoint,
+    hash_of_rows,
     is_complete,
     options_of,
 )
@@ -164,13 +165,6 @@ def train_classifier(
     except StrictDataclassError as error:
         raise InputError(str(error.__cause__)) from error
     training_arguments.settle_task(data.problem_type)
-    if checkpoint is not None:
-        options = options_of(training_arguments, data_arguments)
-        check_same_run(checkpoint, config, tokenizer, options, training_arguments.load_best_model_at_end)
-    set_seed(training_arguments.seed)
-    model = GloveBiLSTMForSequenceClassification(config)
-    model.set_word_vectors(matrix)
-
     metric = str(training_arguments.metric_for_best_model).removeprefix("eval_")
     references = np.zeros((1, len(data.labels)) if data.problem_type == MULTI_LABEL else 1, dtype=np.int64)
     known = ["loss", *measure(config, np.zeros((1, len(data.labels))), references)]
@@ -181,6 +175,13 @@ def train_classifier(
         name: _encode(split, tokenizer, data_arguments.max_length if name == "train" else None)
         for name, split in data.splits.items()
     }
+    rows = hash_of_rows(encoded["train"], encoded["validation"])
+    options = options_of(training_arguments, data_arguments, model_arguments, rows)
+    if checkpoint is not None:
+        check_same_run(checkpoint, config, tokenizer, options, training_arguments.load_best_model_at_end)
+    set_seed(training_arguments.seed)
+    model = GloveBiLSTMForSequenceClassification(config)
+    model.set_word_vectors(matrix)
     longest = max(len(ids) for ids in encoded["train"]["input_ids"])
     if longest > LONG_TEXT:
         logger.info(f"The longest training text has {longest:,} words, which is slow; --max_length cuts such texts.")
@@ -199,7 +200,7 @@ def train_classifier(
         f"Model: {trained:,} parameters trained, {model.num_parameters() - trained:,} frozen "
         f"(strategy {training_arguments.embedding_strategy})"
     )
-    trainer.add_callback(RunOptions(**options_of(training_arguments, data_arguments)))
+    trainer.add_callback(RunOptions(**options))
     if overwrite and checkpoint is None and training_arguments.process_index == 0:
         trainer.add_callback(_RemoveCheckpoints)
     metrics = _train(trainer, checkpoint, output_dir)

@@ -156,7 +156,12 @@ class StrategyCallback(TrainerCallback):
                 "--lr_scheduler_type, or --embedding_strategy finetune."
             )
         self.stages = stages
-        scheduler.lr_lambdas = [functools.partial(_staged, stages, schedule) for schedule in scheduler.lr_lambdas]
+        # One that was made before training comes twice.
+        plain = [
+            one.keywords["schedule"] if isinstance(one, functools.partial) and one.func is _staged else one
+            for one in scheduler.lr_lambdas
+        ]
+        scheduler.lr_lambdas = [functools.partial(_staged, stages=stages, schedule=schedule) for schedule in plain]
 
     def drop_unwanted_gradients(self) -> None:
         """After the backward pass: what isn't trained at this step has no gradient, for clipping neither."""
@@ -254,17 +259,31 @@ class SecondStageEarlyStopping(EarlyStoppingCallback):
         """Stop after `patience` evaluations without improvement, counted from where the strategy unfreezes."""
         super().__init__(patience)
         self.strategy = strategy
+        self.begun_at = 0
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Go on counting from where a resumed run was; its end may have been reached."""
+        super().on_train_begin(args, state, control, **kwargs)
+        # Transformers writes the count into a checkpoint, and reads it only into callbacks that it makes anew.
+        callbacks: Any = state.stateful_callbacks  # states by name, not the list that its type says
+        kept = callbacks.get(type(self).__name__, {}) if state.global_step else {}
+        self.early_stopping_patience_counter = kept.get("attributes", {}).get("early_stopping_patience_counter", 0)
+        self.begun_at = state.global_step
+        if self.early_stopping_patience_counter >= self.early_stopping_patience:
+            control.should_training_stop = True
 
     def on_evaluate(  # type: ignore[override]  # transformers' own adds a parameter
         self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Count, once the second stage has begun."""
         stages = None if self.strategy is None else self.strategy.stages
+        if state.global_step == self.begun_at:
+            return  # --eval_on_start: of a resumed run those weights have been counted
         if f"eval_{args.metric_for_best_model.removeprefix('eval_')}" not in kwargs["metrics"]:
             return  # of several evaluation sets this is another
         if stages is None or state.global_step > stages.embedding_start:
             super().on_evaluate(args, state, control, **kwargs)
 
 
-def _staged(stages: TwoStages, schedule: Callable[[int], float], step: int) -> float:
+def _staged(step: int, stages: TwoStages, schedule: Callable[[int], float]) -> float:
     return schedule(step) * stages.factor(step)

@@ -25,6 +25,7 @@ from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_cla
 from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, logits_of, tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
+from glove_bilstm.training.rows import check_labels, labels_of, lengths_of
 from glove_bilstm.training.sampling import length_grouped
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
@@ -46,6 +47,7 @@ class GloveBiLSTMTrainer(Trainer):
 
     args: GloveBiLSTMTrainingArguments
     strategy: StrategyCallback | None = None
+    steps_per_epoch = 0  # until the training batches are made
     _step, _batch = -1, 0  # the batches of one optimizer step are counted, to name one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,15 +79,28 @@ class GloveBiLSTMTrainer(Trainer):
             self.compute_metrics = functools.partial(compute_metrics, model.config)
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
-        if self.args.early_stopping_patience and self.args.load_best_model_at_end:
+        if self.args.early_stopping_patience:
             self.add_callback(SecondStageEarlyStopping(self.args.early_stopping_patience, self.strategy))
-        if self.optimizer is not None and (
+        if self.optimizer is not None:
+            self._check_optimizer(self.optimizer)
+
+    def _check_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """See that one which was given does what the strategy says."""
+        strategy, told = self.args.embedding_strategy, self.args.embedding_learning_rate
+        if (
             self.args.sparse_embedding_updates
-            or (self.args.embedding_strategy == "finetune" and self.args.embedding_learning_rate is not None)
+            or self.args.embedding_weight_decay
+            or (strategy == "finetune" and told is not None)
         ):
             raise InputError(
-                "embedding_learning_rate and sparse_embedding_updates are for the Trainer's own optimizer. Leave them "
-                "out, and give the embedding a parameter group in yours."
+                "embedding_learning_rate, embedding_weight_decay and sparse_embedding_updates are for the Trainer's "
+                "own optimizer. Leave them out, and give the embedding a parameter group in yours."
+            )
+        held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+        if self.strategy is not None and id(self.strategy.embedding) not in held:
+            raise InputError(
+                f"embedding_strategy {strategy} trains the embedding, which the optimizer that was given doesn't hold "
+                "(a frozen one has no gradient). Make the optimizer after model.set_frozen(False), of all parameters."
             )
 
     def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
@@ -158,15 +173,8 @@ class GloveBiLSTMTrainer(Trainer):
         weights = None
         given = self.args.class_weights
         if given is not None and self.train_dataset is not None:
-            dataset: Any = self.train_dataset
-            name = "label" if "label" in dataset[0] else "labels"
-            labels = dataset[name] if isinstance(dataset, datasets.Dataset) else [row[name] for row in dataset]
-            weights = make_class_weights(
-                parse_class_weights(given),
-                label_names(config),
-                torch.as_tensor(labels[:]),
-                config.problem_type,
-            )
+            labels = labels_of(self.train_dataset)
+            weights = make_class_weights(parse_class_weights(given), label_names(config), labels, config.problem_type)
         return TaskLoss(config.problem_type, weights, self.args.label_smoothing_factor, self.args.focal_gamma)
 
     def get_train_dataloader(self) -> DataLoader:
@@ -177,8 +185,14 @@ class GloveBiLSTMTrainer(Trainer):
         """
         if not hasattr(self.train_dataset, "__len__"):
             raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
-        loader = self._length_grouped() if self.args.train_sampling_strategy == "group_by_length" else None
-        loader = loader or super().get_train_dataloader()
+        check_labels(self._config, self.train_dataset)
+        if self.args.train_sampling_strategy == "group_by_length":
+            loader = self._batches_by(lengths_of(self.train_dataset))
+        elif self.args.train_sampling_strategy == "random":
+            # Not by transformers' own sampler: it has several processes read some rows twice.
+            loader = self._batches_by([1] * len(cast(datasets.Dataset, self.train_dataset)))
+        else:
+            loader = super().get_train_dataloader()
         if len(loader) == 0:
             raise InputError(
                 "dataloader_drop_last leaves out every training row, for they don't fill one step of "
@@ -190,17 +204,14 @@ class GloveBiLSTMTrainer(Trainer):
         self.args.settle_epochs(self.steps_per_epoch)
         return loader
 
-    def _length_grouped(self) -> DataLoader:
+    def _batches_by(self, lengths: list[int]) -> DataLoader:
         dataset: Any = self.train_dataset
         collator = self.data_collator
-        # Read as a column where there are columns: row by row takes seconds.
         if isinstance(dataset, datasets.Dataset):
-            column = dataset["input_ids"]
             dataset = self._remove_unused_columns(dataset, description="training")
         else:
-            column = (row["input_ids"] for row in dataset)
             collator = self._get_collator_with_removed_columns(collator, description="training")
-        return length_grouped(dataset, [len(ids) for ids in column], collator, self._train_batch_size, self.args)
+        return length_grouped(dataset, lengths, collator, self._train_batch_size, self.args)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         # Grouping by length is for training: predictions come back in the order of the rows.
@@ -241,9 +252,15 @@ class GloveBiLSTMTrainer(Trainer):
                 "--lr_scheduler_kwargs, as a JSON object."
             ) from error
         if self.strategy is not None and self.args.embedding_strategy == "two_stage":
+            if not self.steps_per_epoch:  # called before training
+                self.get_train_dataloader()
             stages = plan_two_stages(self.args, num_training_steps, self.steps_per_epoch, len(self.strategy.parts))
             self.strategy.follow(stages, scheduler)
         return scheduler
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if not self.control.should_training_stop:  # early stopping had ended the run that is resumed
+            super()._run_epoch(*args, **kwargs)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """One batch forth and back.

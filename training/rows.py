@@ -1,0 +1,60 @@
+"""What a Trainer's training rows hold: any data set with a length, or a list of rows."""
+
+import logging
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+
+from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from glove_bilstm.vectors.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def lengths_of(dataset: Any) -> list[int]:
+    """How many tokens each row has."""
+    # Read as a column where there are columns: row by row takes seconds.
+    columns = isinstance(dataset, datasets.Dataset)
+    return [len(ids) for ids in (dataset["input_ids"] if columns else (row["input_ids"] for row in dataset))]
+
+
+def labels_of(dataset: Any) -> torch.Tensor:
+    """The labels of all rows, ``[N]`` or ``[N, C]``."""
+    name = _label_column(dataset)
+    if isinstance(dataset, datasets.Dataset):
+        return torch.as_tensor(dataset[name][:])
+    return torch.stack([torch.as_tensor(row[name]) for row in dataset])
+
+
+def check_labels(config: GloveBiLSTMConfig, dataset: Any) -> None:
+    """See that the labels are those of the model's task, which a model that was loaded brings along.
+
+    Raises:
+        InputError: They are lists where the task has one label a text, or the other way round.
+    """
+    task = config.problem_type
+    if task in (SINGLE_LABEL, MULTI_LABEL):
+        dimensions = np.ndim(dataset[0][_label_column(dataset)])
+        if dimensions != (task == MULTI_LABEL):
+            raise InputError(
+                f"The model's task is {task}, and the first training row has {'a list' if dimensions else 'one'} for "
+                "its label. Load the model with the problem_type that is meant, or mend the labels."
+            )
+    elif task == REGRESSION:
+        targets = labels_of(dataset).double()
+        mean, deviation = float(targets.mean()), float(targets.std(correction=0))
+        away = abs(mean - config.target_mean) / config.target_std
+        wider = deviation / config.target_std
+        if away > 3 or (deviation and not 0.1 < wider < 10):
+            logger.warning(
+                f"The training targets have a mean of {mean:.6g} and a standard deviation of {deviation:.6g}, and the "
+                f"model is made for {config.target_mean:.6g} and {config.target_std:.6g}: it will hardly learn. Set "
+                "target_mean and target_std in its configuration to those of the targets."
+            )
+
+
+def _label_column(dataset: Any) -> str:
+    return "label" if "label" in dataset[0] else "labels"
