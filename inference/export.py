@@ -115,7 +115,7 @@ class Measured:
     @property
     def drop(self) -> float:
         """How much of the metric is lost."""
-        return self.in_torch - self.exported
+        return round(self.in_torch - self.exported, 12)  # 1 - 0.99 is a little more than 0.01
 
 
 def export_model(
@@ -288,11 +288,19 @@ def measure_folder(folder: Path, config: PreTrainedConfig, check: Check) -> Meas
         folder: What `write_variant` wrote.
         config: The model's.
         check: The texts.
+
+    Raises:
+        InputError: Of a regressor, all targets are the same.
     """
     logits = np.stack(list(OnnxClassifier(folder).logits(check.texts)))  # [N, C]
     differences = np.abs(logits - check.logits) / np.maximum(1, np.abs(check.logits))
     before, after = answers(check.logits, config), answers(logits, config)
     references = before if check.references is None else check.references
+    if config.problem_type == REGRESSION and np.ptp(references) == 0:
+        raise InputError(
+            f"Of {check.source} all targets are the same, so no R² tells how much an export loses. Measure on other "
+            "texts, by --dataset."
+        )
     metric = BEST_METRIC[config.problem_type or SINGLE_LABEL]
     same = (before == after).reshape(len(before), -1).all(axis=1).mean()
     return Measured(

@@ -220,7 +220,12 @@ def read_in_batches(
         forward: A list of token ids → a row for each.
         threads: How many.
         batch_size: Texts in one batch, at most.
+
+    Raises:
+        ValueError: `batch_size` is below 1.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; it is {batch_size}.")
     remaining = iter(texts)
     pool = ThreadPoolExecutor(threads)
 

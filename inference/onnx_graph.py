@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.tasks import REGRESSION
+from glove_bilstm.vectors.errors import InputError
 
 EmbeddingDtype = Literal["float32", "float16", "int8"]
 OPSET, IR_VERSION = 17, 8
@@ -116,6 +117,8 @@ def _embed(graph: _Graph, weight: torch.Tensor, ids: str, dtype: EmbeddingDtype)
     if dtype == "float32":
         return graph.add("Gather", graph.hold(matrix), ids)
     if dtype == "float16":
+        if np.abs(matrix).max() > np.finfo(np.float16).max:
+            raise InputError("A word's vector has numbers too large for float16; choose another --embedding_dtype.")
         return graph.add("Cast", graph.add("Gather", graph.hold(matrix, np.float16), ids), to=TensorProto.FLOAT)
     largest = np.abs(matrix).max(axis=1, keepdims=True)  # [V, 1]
     scales = np.where(largest == 0, 1, largest / 127).astype(np.float32)

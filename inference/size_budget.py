@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -64,7 +65,7 @@ def candidates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, targe
     Raises:
         InputError: Nothing fits, or it is another kind of model.
     """
-    exportable(model)
+    largest = exportable(model).get_input_embeddings().weight.abs().max()
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     # "word":7, as the tokenizer's file has it, up to each id
     entries = [len(json.dumps(word, ensure_ascii=False).encode()) + len(str(number)) + 2 for word, number in words]
@@ -75,6 +76,8 @@ def candidates(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, targe
     smallest: list[int] = []
     width = model.config.embedding_dim
     for quantize, dtype in PRECISIONS:
+        if dtype == "float16" and largest > torch.finfo(torch.float16).max:
+            continue
         fixed = folder_bytes(model, tokenizer, Variant(fewest, dtype, quantize)) + REPORT_BYTES + SLACK
         of_row = 2 * width if dtype == "float16" else width + 4
         sizes = fixed + (rows - fewest) * of_row + listed - listed[fewest - 1]  # [V]

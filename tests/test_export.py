@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from tiny_model import make_model
 from tiny_tasks import read_jsonl
 from transformers import BertConfig, BertForSequenceClassification
 
@@ -20,6 +21,7 @@ from glove_bilstm.hub.push import plan_push
 from glove_bilstm.inference import OnnxClassifier
 from glove_bilstm.inference import export as export_module
 from glove_bilstm.inference.bulk import predict_logits
+from glove_bilstm.inference.export import Measured, Variant, export_model, make_check
 from glove_bilstm.inference.loading import load_classifier
 from glove_bilstm.inference.onnx_graph import build_graph
 from glove_bilstm.inference.size_budget import candidates
@@ -178,6 +180,25 @@ class TestExport:
         assert export(*options, "--target_size", "0.1MB") == 1
         assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["onnx-sizes.png"]
         assert "onnx-sizes.png" in capsys.readouterr().out
+
+    def test_a_loss_of_just_what_is_allowed(self) -> None:
+        """1 - 0.99 is a little more than 0.01."""
+        measured = Measured(100, "these", True, 0.1, 0.99, "accuracy", in_torch=1.0, exported=0.99)
+        assert measured.drop == 0.01
+
+    def test_a_regressor_needs_different_targets(self, tmp_path: Path) -> None:
+        model = make_model(num_labels=1, problem_type="regression", target_mean=250.0, target_std=30.0)
+        tokenizer = build_tokenizer([f"w{number}" for number in range(97)])
+        texts = ["w1 w2", "w3", "w5 w9"]
+        for references in (np.full(3, 3.5), np.array([3.5, 4.5, 3.5])):
+            folder = tmp_path / str(references[1])
+            told = (model, tokenizer, Variant(), folder, make_check(model, tokenizer, texts, references, "these"))
+            if np.ptp(references):
+                assert export_model(*told, 0.01, None).drop == pytest.approx(0, abs=1e-6)
+                continue
+            with pytest.raises(InputError, match="Of these all targets are the same, so no R²"):
+                export_model(*told, 0.01, None)
+            assert list(tmp_path.iterdir()) == []
 
     def test_another_kind_of_model(self) -> None:
         other = BertForSequenceClassification(

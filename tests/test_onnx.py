@@ -19,6 +19,8 @@ from glove_bilstm.inference import OnnxClassifier
 from glove_bilstm.inference.export import Variant, write_variant
 from glove_bilstm.inference.onnx_classifier import MODEL, to_scores, verify_download
 from glove_bilstm.inference.onnx_graph import build_graph
+from glove_bilstm.inference.size_budget import candidates
+from glove_bilstm.vectors.errors import InputError
 
 WORDS = [f"w{number}" for number in range(VOCABULARY - 2)]
 TEXTS = ["w1 w2 w3", "", "w5", "nothing known here", "w7 " * 41, "w9 w9 w8 w1", "  ", "w96 w1"]
@@ -68,6 +70,13 @@ class TestGraph:
         with torch.inference_mode():
             np.testing.assert_allclose(found, model(input_ids=ids, attention_mask=mask).logits, atol=1e-5)
 
+    def test_vectors_too_large_for_float16(self) -> None:
+        model = make_model()
+        model.get_input_embeddings().weight.data[7, 1] = 1e5
+        with pytest.raises(InputError, match="too large for float16"):
+            build_graph(model, "float16")
+        assert {one.embedding_dtype for one in candidates(model, build_tokenizer(WORDS), 10**6)} == {"int8"}
+
     def test_a_regressor_answers_in_its_own_unit(self) -> None:
         model = make_model(num_labels=1, problem_type="regression", target_mean=250.0, target_std=30.0)
         ids, mask = make_batch()
@@ -100,6 +109,8 @@ class TestClassifier:
         together = np.stack(list(classify.logits(texts, batch_size=13)))
         alone = np.stack([next(classify.logits([text])) for text in texts])
         np.testing.assert_allclose(together, alone, atol=1e-6)
+        with pytest.raises(ValueError, match="batch_size must be at least 1; it is 0"):
+            classify(texts, batch_size=0)
 
     def test_several_threads_may_use_one(self, tmp_path: Path) -> None:
         classify = exported(make_model(), tmp_path / "model")
