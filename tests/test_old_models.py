@@ -21,7 +21,7 @@ expected = json.load(open(folder + "/expected.json"))
 model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
 assert type(model).__module__.startswith("transformers_modules.")
 tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-print(json.dumps(model(**tokenizer(expected["texts"], padding=True, return_tensors="pt")).logits.tolist()))
+print(json.dumps(model(**tokenizer(expected["texts"], expected.get("pairs"), padding=True, return_tensors="pt")).logits.tolist()))
 """
 
 
@@ -35,9 +35,11 @@ class TestSaved:
         expected = json.loads((folder / "expected.json").read_text())
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForSequenceClassification.from_pretrained(folder)
-        assert tokenizer(expected["texts"])["input_ids"] == expected["ids"]
+        assert tokenizer(expected["texts"], expected.get("pairs"))["input_ids"] == expected["ids"]
         with torch.no_grad():
-            logits = model(**tokenizer(expected["texts"], padding=True, return_tensors="pt")).logits
+            logits = model(
+                **tokenizer(expected["texts"], expected.get("pairs"), padding=True, return_tensors="pt")
+            ).logits
         assert torch.allclose(logits, torch.tensor(expected["logits"]), atol=1e-5)
         assert type(model).__module__ == "glove_bilstm.modeling.modeling_glove_bilstm"
         assert AutoModel.from_pretrained(folder).config.to_dict() == model.config.to_dict()
