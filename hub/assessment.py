@@ -37,8 +37,8 @@ class Calibration:
         error: The expected calibration error: the mean distance between `confidence` and `right`, each bin weighed by
             its count.
         confidence: Each bin's mean probability.
-        right: The share of each bin's answers that are right.
-        counts: The answers in each bin; empty bins are left out.
+        right: The share of each bin's answers that are right; of several labels, of its labels that are true.
+        counts: The answers, or labels, in each bin; empty bins are left out.
     """
 
     error: float
@@ -211,7 +211,7 @@ def _applying(result: TrainingResult, answers: Answers) -> np.ndarray:
 
 
 def _names(labels: Sequence[str], which: np.ndarray) -> str:
-    return ", ".join(labels[position] for position in np.flatnonzero(which).tolist()) or "none"
+    return " · ".join(labels[position] for position in np.flatnonzero(which).tolist()) or "none"
 
 
 def _text(result: TrainingResult, row: Any) -> str:

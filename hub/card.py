@@ -1,6 +1,5 @@
 """The model card: `model_card.md`, filled in with what a run measured."""
 
-import hashlib
 import json
 import re
 from collections.abc import Collection
@@ -22,6 +21,7 @@ from glove_bilstm.hub.assessment import (
     time_model,
 )
 from glove_bilstm.hub.pictures import MOST_LABELS, draw_confusions, draw_reliability, draw_values
+from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.checkpoints import decisive_options
 from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import TrainingResult
@@ -42,7 +42,7 @@ FIGURES_SAY = {
     MULTI_LABEL: "`accuracy` is the share of texts with all labels right, `f1` the mean over the labels.",
     REGRESSION: "The loss is that of standardised targets.",
 }
-IN_FULL = {"f1": "F1, the mean over the labels"}
+IN_FULL = {"f1": {SINGLE_LABEL: "F1, the mean over the classes", MULTI_LABEL: "F1, the mean over the labels"}}
 """Of figures that the Hub's name doesn't tell all of."""
 KINDS = ("precision", "recall", "f1")
 RELIABILITY, CONFUSIONS, VALUES = PICTURES = ("reliability.png", "confusion_matrix.png", "predictions.png")
@@ -90,27 +90,28 @@ def make_card(
     problem_type = result.data.problem_type
     vectors = cast(dict[str, Any], config.word_vectors)
     known = NAMED_SETS.get(vectors["name"])
+    embedding_share = result.model.get_input_embeddings().weight.numel() / result.model.num_parameters()
     return ModelCard.from_template(
         _metadata(result, model_id, about),
         template_str=(files("glove_bilstm.hub") / "model_card.md").read_text(encoding="utf-8"),
         version=version("glove-bilstm"),
         model_name=Path(model_id).name,
         model_id=model_id,
-        size=f"{result.model.get_memory_footprint() / 1e6:.2g} MB",
+        size=f"{_two_digits(result.model.get_memory_footprint() / 1e6)} MB",
         parameters=f"{result.model.num_parameters():,}",
-        embedding_share=f"{result.model.get_input_embeddings().weight.numel() / result.model.num_parameters():.0%}",
+        embedding_share="more than 99%" if 0.995 <= embedding_share else f"{embedding_share:.0%}",
         problem_type=problem_type,
         labels=[_cell(label) for label in result.data.labels],
         target=f"mean {config.target_mean:.6g} and standard deviation {config.target_std:.6g}",
         pairs=result.data.are_pairs,
         example=json.dumps({"text": EXAMPLE, "text_pair": SECOND}) if result.data.are_pairs else json.dumps(EXAMPLE),
-        figures_say=FIGURES_SAY[problem_type],
+        figures_say=" ".join(filter(None, (FIGURES_SAY[problem_type], _loss_says(training)))),
         measured_on=" and ".join(f"the {len(result.data.splits[split]):,} {split} texts" for split in result.figures),
         **_results(result),
         pictures=pictures,
         speed=_speed(result),
         dataset=_dataset_name(result),
-        validation_share=None if result.data.own_validation else f"{data.validation_share:.0%}",
+        validation_share=None if result.data.own_validation else f"{100 * data.validation_share:g}%",
         split_sizes=", ".join(f"{len(split):,} {name}" for name, split in result.data.splits.items()),
         vectors=vectors,
         vectors_paper=known.archive.paper if known is not None else None,
@@ -126,7 +127,9 @@ def make_card(
         vocabulary=f"{config.vocab_size:,}",
         strategy=result.strategy,
         arguments=training.to_dict(),
-        longest=f"{training.max_steps:,}" if training.max_steps > 0 else f"{training.num_train_epochs} epochs",
+        longest=f"{training.max_steps:,} steps" if training.max_steps > 0 else f"{training.num_train_epochs:g} epochs",
+        epochs=f"{result.metrics['epoch']:.3g}",
+        best_metric=str(training.metric_for_best_model).removeprefix("eval_"),
         step_size=training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
         steps=f"{result.steps:,}",
         best_step=None if result.best_step is None else f"{result.best_step:,}",
@@ -138,7 +141,8 @@ def make_card(
                 "early_stopping_patience": training.early_stopping_patience,
             }.items()
             if (value not in (None, False, {}) or name == "seed")  # what is 0 is off, but for a seed
-            and not (name == "num_train_epochs" and training.max_steps > 0)
+            and name != ("num_train_epochs" if training.max_steps > 0 else "max_steps")
+            and not (name.startswith("adam_") and "adam" not in training.optim)
         },
         drift=None if result.drift is None else _drift(result.drift),
         architecture={
@@ -146,12 +150,6 @@ def make_card(
             **{name: getattr(config, name) for name in ARCHITECTURE},
         },
     )
-
-
-def hash_of(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def draw_pictures(result: TrainingResult, folder: Path) -> list[str]:
@@ -165,7 +163,7 @@ def draw_pictures(result: TrainingResult, folder: Path) -> list[str]:
         values, references = answers.logits.reshape(-1), answers.references.reshape(-1)
         draw_values(values, references, result.data.labels[0], folder / VALUES)
         return [VALUES]
-    draw_reliability(calibrate(result), folder / RELIABILITY)
+    draw_reliability(calibrate(result), result.data.problem_type == MULTI_LABEL, folder / RELIABILITY)
     if result.data.problem_type == MULTI_LABEL or len(result.data.labels) > MOST_LABELS:
         return [RELIABILITY]
     draw_confusions(count_confusions(result), result.data.labels, folder / CONFUSIONS)
@@ -199,7 +197,7 @@ def _metadata(result: TrainingResult, model_id: str, about: CardArguments) -> Mo
                 dataset_name=name,
                 dataset_split=split,
                 metric_type=hub_name,
-                metric_name=IN_FULL.get(metric),
+                metric_name=IN_FULL.get(metric, {}).get(result.data.problem_type),
                 metric_value=float(_figure(metric, figures[metric])),
             )
             for split, figures in result.figures.items()
@@ -258,7 +256,7 @@ def _results(result: TrainingResult) -> dict[str, Any]:
             [_cell(label), *(f"{count:,}" for count in row)] for label, row in zip(labels, rows, strict=True)
         ]
     else:  # the whole table grows with the square of the classes
-        shown["most_confused"] = _most_confused(counts, labels)
+        shown["most_confused"], shown["confusions_in_all"] = _most_confused(counts, labels)
     calibration = calibrate(result)
     shown["calibration"] = {
         "error": f"{calibration.error:.3f}",
@@ -272,15 +270,27 @@ def _results(result: TrainingResult) -> dict[str, Any]:
     return shown
 
 
-def _most_confused(counts: np.ndarray, labels: list[str]) -> list[list[str]]:
-    """The most frequent confusions: what is right, what was said, and how often."""
+def _most_confused(counts: np.ndarray, labels: list[str]) -> tuple[list[list[str]], int]:
+    """The most frequent confusions (what is right, what was said, and how often), and how many there are."""
     wrong = counts - np.diag(np.diag(counts))
     most = np.argsort(-wrong, axis=None, kind="stable")[:MOST_LABELS]
-    return [
+    rows = [
         [_cell(labels[true]), _cell(labels[said]), f"{wrong[true, said]:,}"]
         for true, said in zip(*np.unravel_index(most, wrong.shape), strict=True)
         if wrong[true, said]
     ]
+    return rows, int(np.count_nonzero(wrong))
+
+
+def _loss_says(training: GloveBiLSTMTrainingArguments) -> str:
+    """What the loss counts besides the plain one, which its reader would compute."""
+    counted = {
+        "class weights": training.class_weights is not None,
+        "label smoothing": bool(training.label_smoothing_factor),
+        "the focal factor": bool(training.focal_gamma),
+    }
+    names = [name for name, used in counted.items() if used]
+    return f"The loss is that of training, with {' and '.join(names)}." if names else ""
 
 
 def _speed(result: TrainingResult) -> dict[str, str]:
@@ -288,11 +298,15 @@ def _speed(result: TrainingResult) -> dict[str, str]:
     return {
         "cpu": speed.cpu,
         "threads": "1 thread" if speed.threads == 1 else f"{speed.threads} threads",
-        "one": f"{speed.one:.2g} ms",
+        "one": f"{_two_digits(speed.one)} ms",
         "many": f"{speed.many:,.0f}",
         "words": f"{speed.words:g}",
         "texts": f"the first {min(TIMED, len(result.data.splits['validation']))}",
     }
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2g}" if value < 99.5 else f"{value:,.0f}"
 
 
 def _shorten(text: str) -> str:
@@ -305,11 +319,15 @@ def name_after_repository(card: str, repo_id: str) -> str:
     example = EXAMPLE_LINE.search(card)
     if example is None:
         return card
-    title = re.compile(rf"^# {re.escape(Path(example[2]).name)}$", re.MULTILINE)
-    name = re.compile(rf"^(model-index:\n- name: ){re.escape(Path(example[2]).name)}$", re.MULTILINE)
-    card = name.sub(lambda found: found[1] + Path(repo_id).name, card, count=1)
+    old, new = Path(example[2]).name, Path(repo_id).name
+    title = re.compile(rf"^# {re.escape(old)}$", re.MULTILINE)
+    # As YAML writes a string, which a name such as 2026-11-30 or null is only in quotes.
+    spellings = (old, json.dumps(old, ensure_ascii=False), "'" + old.replace("'", "''") + "'")
+    name = re.compile(rf"^(model-index:\n *- name: )(?:{'|'.join(map(re.escape, spellings))})$", re.MULTILINE)
+    if new != old:
+        card = name.sub(lambda found: found[1] + json.dumps(new), card, count=1)
     renamed = EXAMPLE_LINE.sub(lambda found: found[1] + repo_id, card, count=1)
-    return title.sub(lambda _: f"# {Path(repo_id).name}", renamed, count=1)
+    return title.sub(lambda _: f"# {new}", renamed, count=1)
 
 
 def _figure(name: str, value: float) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, hash_of, make_card
+from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, make_card
+from glove_bilstm.hub.hashes import hash_of
 from glove_bilstm.training.run import TrainingResult
 
 HANDLER = "handler.py"

@@ -4,6 +4,9 @@ from typing import Any
 
 from transformers import pipeline
 
+FUNCTIONS = ("sigmoid", "softmax", "none")
+"""What the pipeline may make of a model's numbers."""
+
 
 class EndpointHandler:
     """Classifies the texts of a request, as `pipeline("text-classification")` does."""
@@ -24,18 +27,34 @@ class EndpointHandler:
             of texts such an answer for each.
 
         Raises:
-            ValueError: There are no `inputs`, or they are no texts, or `top_k` is none.
+            ValueError: There are no `inputs`, or they are no texts; or `parameters`, or `top_k` or `function_to_apply`
+                in them, can't be used.
         """
-        if "inputs" not in data:
+        if not isinstance(data, dict) or "inputs" not in data:
             raise ValueError('A request needs "inputs": a text, or a list of texts.')
         inputs = data["inputs"]
         if inputs == []:  # the pipeline takes at least one
             return []
-        if not all(isinstance(text, (str, dict)) for text in (inputs if isinstance(inputs, list) else [inputs])):
+        if not all(map(_is_text, inputs if isinstance(inputs, list) else [inputs])):
             raise ValueError('"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.')
-        parameters = {"top_k": 1, **(data.get("parameters") or {})}
+        given = data.get("parameters")
+        if not isinstance(given, dict | None):
+            raise ValueError(f'"parameters" is {given!r}; it must be an object, such as {{"top_k": null}}.')
+        parameters = {"top_k": 1, **(given or {})}
         top_k = parameters["top_k"]
-        if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+        # True is an int in Python.
+        if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
             raise ValueError(f'"top_k" is {top_k!r}; it must be a number from 1, or null for every label.')
+        function = parameters.get("function_to_apply")
+        if function is not None and str(function).lower() not in FUNCTIONS:
+            raise ValueError(f'"function_to_apply" is {function!r}; it must be one of {", ".join(FUNCTIONS)}.')
         answers = self.classify(inputs if isinstance(inputs, list) else [inputs], **parameters)
         return answers if isinstance(inputs, list) else answers[0]
+
+
+def _is_text(given: Any) -> bool:
+    """Whether this is a text, or a mapping of a text and perhaps the second of a pair."""
+    if not isinstance(given, dict):
+        return isinstance(given, str)
+    second = given.get("text_pair")
+    return isinstance(given.get("text"), str) and isinstance(second, str | None) and {*given} <= {"text", "text_pair"}

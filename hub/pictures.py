@@ -47,19 +47,25 @@ def draw_confusions(counts: np.ndarray, labels: list[str], file: Path) -> None:
     _save(figure, file)
 
 
-def draw_reliability(calibration: Calibration, file: Path) -> None:
-    """Draw how often answers of each probability are right, and how many there are of each."""
+def draw_reliability(calibration: Calibration, of_labels: bool, file: Path) -> None:
+    """Draw how often answers of each probability are right, and how many there are of each.
+
+    Args:
+        calibration: What is drawn.
+        of_labels: It is of all labels of each text, of which any number may be true, and not of answers.
+        file: Where to, as PNG.
+    """
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.plot([0, 1], [0, 1], "--", color=GREY, label="as sure as right")
+    above.plot([0, 1], [0, 1], "--", color=GREY, label="as often as said" if of_labels else "as sure as right")
     above.plot(calibration.confidence, calibration.right, "o-", color=BLUE, label="this model")
-    above.set_ylabel("share that is right")
+    above.set_ylabel("share that is true" if of_labels else "share that is right")
     above.set_ylim(-0.02, 1.02)
     above.yaxis.set_major_formatter(PercentFormatter(1))
     above.legend(loc="upper left", frameon=False)
     below.bar(calibration.confidence, calibration.counts, width=0.03, color=BLUE)
     below.set_yscale("symlog")
-    below.set_ylabel("answers")
+    below.set_ylabel("labels" if of_labels else "answers")
     below.set_xlabel("probability")
     below.set_xlim(-0.02, 1.02)
     below.xaxis.set_major_formatter(PercentFormatter(1))

@@ -5,23 +5,19 @@ import json
 import logging
 import re
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    LocalTokenNotFoundError,
-    RevisionNotFoundError,
-)
-from safetensors import SafetensorError, safe_open
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
-from glove_bilstm.hub.card import MEASURED_ON, PICTURES, hash_of, name_after_repository
+from glove_bilstm.hub.calls import LOG_IN, call_hub
+from glove_bilstm.hub.card import MEASURED_ON, PICTURES, name_after_repository
+from glove_bilstm.hub.hashes import hash_of, is_export_of
+from glove_bilstm.hub.scan import read_json, scan_file
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
 
@@ -29,34 +25,27 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
 ONNX = "onnx"
 """The folder in a model's own that `glove-bilstm export` may write."""
+MEASURED = ("all_results.json", "drift.json", *PICTURES)
+"""What was measured on the weights, and tells of no others."""
 OTHERS = (
-    *("tokenizer.json", "tokenizer_config.json", CARD, "all_results.json", "coverage.json", "drift.json"),
-    "handler.py",
-    *PICTURES,
+    *(*TOKENIZER, CARD, "coverage.json", "handler.py"),
+    *MEASURED,
     *(
         f"{ONNX}/{name}"
         for name in ("export.json", "model.onnx", "config.json", "tokenizer.json", "onnx_classifier.py")
     ),
 )
 """What else is pushed, besides the code that the configuration names."""
-OTHER_MODELS = re.compile(r"(^|/)(adapter_config|model_index|modules)\.json$|\.(safetensors|bin|pt|pth|gguf|onnx)$")
+OTHER_MODELS = re.compile(
+    r"(^|/)(adapter_config|model_index|modules)\.json$|"
+    r"\.(safetensors|bin|pt|pth|gguf|onnx|pkl|pickle|skops|joblib|keras|h5|msgpack|ckpt|tflite|pb)$"
+)
 """What only a repository of another model holds, where there is no `config.json`."""
-WAITS, LONGEST_WAIT = (1, 2, 4, 8), 300
-"""Seconds between one try and the next."""
-RETRIED = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
-BUSY = (408, 429, 500, 502, 503, 504)
-LOG_IN = (
-    "Log in with `hf auth login`, or set HF_TOKEN, to a token that may write; "
-    "https://huggingface.co/settings/tokens makes one."
-)
-SECRETS = re.compile(r"\b(?:hf_\w{30,}|gh[pousr]_\w{30,}|AKIA[0-9A-Z]{16}|sk-[\w-]{20,})")
-LOCAL_PATHS = re.compile(
-    r"(?<![\w.:/])(?:/(?:home|Users|root|tmp|var|mnt|media|data|scratch|srv|work|workspace|Volumes)/|~/|"
-    r"[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2})\w"
-)
+PICKLES = re.compile(r"\.(bin|pt|pth|pkl|pickle|joblib|ckpt)$")
 
 
 @dataclass(frozen=True)
@@ -79,7 +68,7 @@ def plan_push(folder: Path) -> Plan:
         InputError: The folder holds no whole model of this package, or a file has a secret or a path of this machine
             in it, or isn't what its name says.
     """
-    missing = [name for name in (CONFIG, WEIGHTS, *OTHERS[:2]) if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG, WEIGHTS, *TOKENIZER) if not (folder / name).is_file()]
     if missing:
         raise InputError(f"{folder} is no model folder: it has no {' and no '.join(missing)}.")
     config = _read_config((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
@@ -98,40 +87,34 @@ def plan_push(folder: Path) -> Plan:
     names = [CONFIG, WEIGHTS, *code, *(name for name in OTHERS if (folder / name).is_file())]
     files = {name: folder / name for name in sorted(names)}
     for file in files.values():
-        _scan(file)
-    if CARD in files:
-        _check_card(files[CARD], folder / WEIGHTS)
-    if report := files.get(f"{ONNX}/export.json"):
-        _check_export(report, folder / WEIGHTS)
+        scan_file(file, folder)
+    if CARD not in files or not _vouches(files[CARD], folder / WEIGHTS):
+        files = {name: file for name, file in files.items() if name not in MEASURED}
+    report = files.get(f"{ONNX}/export.json")
+    if report is not None and not is_export_of(report, folder / WEIGHTS):
+        raise InputError(
+            f"{report.parent} was exported from another model than {folder / WEIGHTS}. Export it again, or remove the "
+            "folder."
+        )
     sent = {name.partition("/")[0] for name in files}
     left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in sent)
     return Plan(files, left_out)
 
 
-def _check_card(card: Path, weights: Path) -> None:
-    """See that the figures of a card are those of the weights beside it.
+def _vouches(card: Path, weights: Path) -> bool:
+    """Whether a card tells that what was measured was measured on the weights beside it.
 
     Raises:
-        InputError: They were measured on others.
+        InputError: It was measured on others.
     """
     measured = MEASURED_ON.search(card.read_text(encoding="utf-8"))
     if measured is not None and measured[1] != hash_of(weights):
         raise InputError(
             f"The figures in {card} are of other weights than {weights} holds. Evaluate these and write what is true "
-            f"of them, without the line that begins with {measured[0].partition(':')[0]!r}; or remove the card."
+            f"of them, without the line that begins with {measured[0].partition(':')[0]!r}; or remove the card. "
+            f"Without that line {', '.join(MEASURED)} aren't pushed."
         )
-
-
-def _check_export(report: Path, weights: Path) -> None:
-    """See that an export beside a model is still one of it.
-
-    Raises:
-        InputError: The weights are others.
-    """
-    if _read_config(report.read_text(encoding="utf-8"), str(report)).get("model_sha256") != hash_of(weights):
-        raise InputError(
-            f"{report.parent} was exported from another model than {weights}. Export it again, or remove the folder."
-        )
+    return measured is not None
 
 
 @dataclass
@@ -141,10 +124,12 @@ class Destination:
     Attributes:
         repo_id: The repository of models: "user/name", or a name in the user's own namespace, which is put before it
             as soon as the Hub was asked.
-        private: Make a new repository private. None: as the account does by default.
+        private: Make a new repository private, and refuse one that is there and public. None: as the account does by
+            default.
         revision: The branch; made from main if it isn't there. None: main.
         create_pr: Open a pull request rather than commit.
         token: None: the one that the user logged in with, or `HF_TOKEN`.
+        made: What was made there and is still without the model.
     """
 
     repo_id: str
@@ -152,42 +137,87 @@ class Destination:
     revision: str | None = None
     create_pr: bool = False
     token: str | None = None
+    made: list[str] = field(default_factory=list, init=False)
 
     def prepare(self) -> ModelInfo:
         """Make the repository and the branch if they aren't there, and look at what they hold.
 
         Raises:
-            InputError: The Hub refused, or the repository holds a model of another type.
+            InputError: The Hub refused, or the repository holds a model of another type, or is public though a
+                private one was asked for.
             ConnectionError: The Hub couldn't be reached, or failed again and again.
         """
         api = HfApi(token=self.token)
         if self.token is None and get_token() is None:
             raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}")
-        made = _retry(lambda: api.create_repo(self.repo_id, private=self.private, exist_ok=True), self.repo_id)
-        self.repo_id = repo_id = made.repo_id
-        branch = None if self.create_pr else self.revision
-        new = branch is not None and not _retry(lambda: api.revision_exists(repo_id, branch), repo_id)
-        found = _retry(lambda: api.model_info(repo_id, revision=None if new else self.revision), repo_id)
-        there = {sibling.rfilename for sibling in found.siblings or ()}
-        if CONFIG not in there and (others := sorted(name for name in there if OTHER_MODELS.search(name))):
+        if "/" not in self.repo_id:
+            self.repo_id = f"{self._ask(api.whoami)['name']}/{self.repo_id}"
+
+        def look(revision: str | None = None) -> ModelInfo | None:
+            try:
+                return api.model_info(self.repo_id, revision=revision)
+            except (RepositoryNotFoundError, RevisionNotFoundError):
+                return None
+
+        main = self._ask(look)
+        found = main if self.revision is None else self._ask(lambda: look(self.revision))
+        if self.create_pr and self.revision is not None and found is None:
             raise InputError(
-                f"{repo_id} already holds {others[0]}, of a model of another kind, which a push would mix with this "
-                "one. Choose another --repo_id."
+                f"{self.repo_id} has no such --revision as {self.revision}, and a pull request needs one that is "
+                "there. Look at the spelling."
             )
-        if CONFIG in there:
-            with tempfile.TemporaryDirectory() as folder:
-                file = _retry(
-                    lambda: api.hf_hub_download(repo_id, CONFIG, revision=found.sha, local_dir=folder), repo_id
-                )
-                kind = _read_config(Path(file).read_text(encoding="utf-8"), f"{CONFIG} of {repo_id}").get("model_type")
-            if kind != GloveBiLSTMConfig.model_type:
+        page = f"{api.endpoint}/{self.repo_id}"
+        if main is None:
+
+            def create() -> bool:
+                try:
+                    api.create_repo(self.repo_id, private=self.private)
+                except HfHubHTTPError as error:
+                    if error.response.status_code == 409:  # it came into being since it was looked for
+                        return False
+                    raise
+                return True
+
+            if self._ask(create, lambda: look() is not None or None, page):
+                self.made.append(f"the repository {self.repo_id}")
+            main = self._ask(lambda: api.model_info(self.repo_id))
+        self.repo_id = repo_id = main.id  # as the Hub spells it
+        if self.private and not main.private:
+            raise InputError(
+                f"You asked for a private repository, and {repo_id} is there and public, so nothing was sent. Make it "
+                f"private in its settings ({page}/settings), choose another one, or don't ask for a private one."
+            )
+        self._refuse_other_models(api, found or main)
+        if found is None and self.revision is not None:
+            branch = self.revision
+
+            def create_branch() -> bool:
+                api.create_branch(repo_id, branch=branch, exist_ok=True)
+                return True
+
+            self._ask(create_branch, lambda: look(branch) is not None or None, page)
+            self.made.append(f"the branch {branch} of {repo_id}")
+        return found or main
+
+    def _refuse_other_models(self, api: HfApi, found: ModelInfo) -> None:
+        """See that a push would destroy no model of another type."""
+        there = {sibling.rfilename for sibling in found.siblings or ()}
+        if CONFIG not in there:
+            if others := sorted(name for name in there if OTHER_MODELS.search(name)):
                 raise InputError(
-                    f"{repo_id} already holds a model of the type {kind!r}, which a push would destroy. "
-                    "Choose another --repo_id."
+                    f"{self.repo_id} already holds {others[0]}, of a model of another kind, which a push would mix "
+                    "with this one. Choose another --repo_id."
                 )
-        if branch is not None and new:
-            _retry(lambda: api.create_branch(repo_id, branch=branch, exist_ok=True), repo_id)
-        return found
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            file = self._ask(lambda: api.hf_hub_download(self.repo_id, CONFIG, revision=found.sha, local_dir=folder))
+            text = Path(file).read_text(encoding="utf-8")
+        kind = _read_config(text, f"{CONFIG} of {self.repo_id}").get("model_type")
+        if kind != GloveBiLSTMConfig.model_type:
+            raise InputError(
+                f"{self.repo_id} already holds a model of the type {kind!r}, which a push would destroy. Choose "
+                "another --repo_id."
+            )
 
     def push(self, folder: Path, commit_message: str | None = None) -> str | None:
         """Push a model folder.
@@ -215,20 +245,18 @@ class Destination:
         there = {sibling.rfilename for sibling in found.siblings or ()}
         additions = [CommitOperationAdd(name, _content(file, self.repo_id)) for name, file in plan.files.items()]
         removed = sorted(there.intersection(OTHERS).difference(plan.files))
-        if removed:
-            logger.warning(
-                "%s has %s, which %s lacks: they tell of another model, and are removed with this commit. Earlier "
-                "ones keep them.",
-                self.repo_id,
-                ", ".join(removed),
-                folder,
-            )
-        if CARD not in plan.files:
-            logger.warning("%s has no card (%s), so its page will say nothing of it.", folder, CARD)
+        self._warn(folder, plan, removed, sorted(filter(PICKLES.search, there)))
         where: dict[str, Any] = {"revision": self.revision, "create_pr": self.create_pr}
-        _retry(lambda: api.preupload_lfs_files(self.repo_id, additions, **where), self.repo_id)
+        self._ask(lambda: api.preupload_lfs_files(self.repo_id, additions, **where))
 
-        def commit() -> str | None:
+        def requests() -> set[str]:
+            refs = api.list_repo_refs(self.repo_id, include_pull_requests=True)
+            return {request.ref for request in refs.pull_requests or ()}
+
+        # Earlier ones stay on the list when they were closed, and may hold the same.
+        earlier = self._ask(requests) if self.create_pr else set()
+
+        def commit() -> str:
             made = api.create_commit(
                 self.repo_id,
                 [*additions, *map(CommitOperationDelete, removed)],
@@ -238,124 +266,73 @@ class Destination:
                 **where,
             )
             # The client makes no empty commit: it gives the one that is there.
-            return None if made.oid == found.sha else str(made.pr_url or made.commit_url)
+            return "" if made.oid == found.sha else str(made.pr_url or made.commit_url)
 
-        def made_already() -> str | None:
-            revisions = [self.revision]
-            if self.create_pr:  # a second one would be another
-                refs = api.list_repo_refs(self.repo_id, include_pull_requests=True)
-                revisions = [request.ref for request in refs.pull_requests or ()]
-            for revision in revisions:
-                newest = api.list_repo_commits(self.repo_id, revision=revision)[0]
-                if newest.commit_id != found.sha and newest.message == description:
-                    if self.create_pr:
-                        return f"{api.endpoint}/{self.repo_id}/discussions/{str(revision).rpartition('/')[2]}"
-                    return f"{api.endpoint}/{self.repo_id}/commit/{newest.commit_id}"
+        def arrived() -> str | None:
+            for revision in requests() - earlier if self.create_pr else [self.revision]:
+                commits = api.list_repo_commits(self.repo_id, revision=revision)
+                for made in takewhile(lambda commit: commit.commit_id != found.sha, commits):
+                    if made.message == description:
+                        number = str(revision).rpartition("/")[2]
+                        page = f"discussions/{number}" if self.create_pr else f"commit/{made.commit_id}"
+                        return f"{api.endpoint}/{self.repo_id}/{page}"
             return None
 
-        return _retry(commit, self.repo_id, made_already)
+        history = "discussions" if self.create_pr else f"commits/{self.revision or 'main'}"
+        address = self._ask(commit, arrived, f"{api.endpoint}/{self.repo_id}/{history}")
+        self.made.clear()
+        return address or None
+
+    def _ask(
+        self, call: Callable[[], Result], arrived: Callable[[], Result | None] | None = None, look_at: str = ""
+    ) -> Result:
+        made = " and ".join(self.made)
+        if made:
+            made = f"{made[0].upper()}{made[1:]} {'was' if len(self.made) == 1 else 'were'} made"
+        return call_hub(call, self.repo_id, arrived, look_at, made)
+
+    def _warn(self, folder: Path, plan: Plan, removed: list[str], pickles: list[str]) -> None:
+        """Tell what a push leaves out, removes or leaves behind."""
+        if removed:
+            logger.warning(
+                "%s has %s, which this push doesn't bring: they may tell of another model, and are removed with this "
+                "commit. Earlier ones keep them.",
+                self.repo_id,
+                ", ".join(removed),
+            )
+        if CARD not in plan.files:
+            logger.warning("%s has no card (%s), so its page will say nothing of it.", folder, CARD)
+        if unsure := [name for name in MEASURED if name in plan.left_out]:
+            logger.warning(
+                "No card in %s tells which weights its figures are of, so %s aren't pushed: they may be of others.",
+                folder,
+                ", ".join(unsure),
+            )
+        if pickles:
+            logger.warning(
+                "%s holds %s from elsewhere, which this push leaves there. Such files are pickles: they run code "
+                "where they are loaded, and arguments of training may hold a token. Remove what you don't need with "
+                "`hf repos delete-files %s %s%s`. Earlier commits keep it: revoke a token that was in it.",
+                self.repo_id,
+                ", ".join(pickles),
+                self.repo_id,
+                " ".join(pickles),
+                f" --revision {self.revision}" if self.revision else "",
+            )
 
 
 def _content(file: Path, repo_id: str) -> Path | bytes:
-    """What is pushed of a file: itself, but for the card, which names the repository."""
-    return name_after_repository(file.read_text(encoding="utf-8"), repo_id).encode() if file.name == CARD else file
-
-
-def _retry(call: Callable[[], Result], repo_id: str, done: Callable[[], Result | None] | None = None) -> Result:
-    """Call the Hub; again, after a while, where it failed for a moment.
-
-    Args:
-        call: What to do.
-        repo_id: For the messages.
-        done: Tells whether the last try succeeded after all, though no answer came.
-
-    Raises:
-        InputError: The Hub refused.
-        ConnectionError: It failed every time.
-    """
-    for wait in (*WAITS, None):
-        asked = "0"
-        try:
-            return call()
-        except (*RETRIED, HfHubHTTPError, RuntimeError, LocalEntryNotFoundError) as error:
-            # Of a large file that goes up, and of one that comes down, the client says only that it failed.
-            cause = error.__cause__ if isinstance(error, RuntimeError | LocalEntryNotFoundError) else error
-            if isinstance(cause, RETRIED):
-                why = f"The connection to the Hub failed ({cause or type(cause).__name__})"
-            elif not isinstance(cause, HfHubHTTPError):
-                raise
-            elif cause.response.status_code in BUSY:
-                why = f"The Hub answered {cause.response.status_code}"
-                asked = cause.response.headers.get("Retry-After", "0")
-            else:
-                raise InputError(_sentence(cause, repo_id)) from error
-        except json.JSONDecodeError:  # the client expects JSON, whatever the status
-            why = "The Hub's answer couldn't be read"
-        except LocalTokenNotFoundError as error:
-            raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}") from error
-        if wait is not None:
-            if asked.isdecimal():  # it may be a date
-                wait = min(max(wait, int(asked)), LONGEST_WAIT)
-            logger.warning(f"{why}. Trying again in {wait} s.")
-            time.sleep(wait)
-        if done is not None and (result := _retry(done, repo_id)) is not None:
-            return result
-    raise ConnectionError(f"{why}, {len(WAITS) + 1} times. {repo_id} is as it was; push again later.")
-
-
-def _sentence(error: HfHubHTTPError, repo_id: str) -> str:
-    """What a refusal means, and what to do."""
-    status = error.response.status_code
-    told = error.server_message or str(error).strip().split("\n")[-1]
-    if status == 401:
-        return f"The Hub doesn't know your token. {LOG_IN}"
-    if status == 403:
-        return (
-            f"Your token has no permission to write to {repo_id}: {told}. Use one that may write, or push to your own "
-            "namespace."
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return f"{repo_id} has no such --revision, and a pull request needs one that is there. Look at the spelling."
-    if status == 404:
-        return f"The Hub finds no {repo_id} that your token may see. Look at the spelling, and at who owns it."
-    if status == 412:
-        return (
-            f"Somebody else pushed to {repo_id} in the meantime, so nothing was pushed. Look at what is there now; to "
-            "replace it, push again."
-        )
-    return f"The Hub refused ({status}): {told}"
-
-
-def _scan(file: Path) -> None:
-    """Look for what must not be published.
-
-    Raises:
-        InputError: Something was found, or the file isn't what its name says.
-    """
-    if file.name in (*PICTURES, "model.onnx"):
-        return
-    if file.name == WEIGHTS:
-        try:
-            with safe_open(file, framework="np") as weights:
-                text = json.dumps(weights.metadata())
-        except SafetensorError as error:
-            raise InputError(f"{file} is not in the safetensors format ({error}).") from error
-    else:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{file} isn't UTF-8 text ({error}). Save it as UTF-8.") from error
-        if file.suffix == ".json":
-            _read_json(text, str(file))
-    # The words of a vocabulary may look like paths.
-    words = file.name in ("tokenizer.json", "coverage.json", "drift.json")
-    patterns = [("a secret", SECRETS), *([] if words else [("a path of this machine", LOCAL_PATHS)])]
-    own = [("a path of this machine", str(Path.home())), ("your token", get_token())]
-    for number, line in enumerate(text.splitlines(), 1):
-        found = [what for what, pattern in patterns if pattern.search(line)]
-        found += [what for what, exact in own if exact and len(exact) > 5 and exact in line]
-        if found:
-            raise InputError(f"{file}, line {number}, holds {found[0]}, so nothing was pushed. Take it out first.")
+    """What is pushed of a file: itself, but for the card, which names the repository, and the tokenizer's class."""
+    if file.name == CARD:
+        return name_after_repository(file.read_text(encoding="utf-8"), repo_id).encode()
+    if file.name == "tokenizer_config.json":
+        config = _read_config(file.read_text(encoding="utf-8"), str(file))
+        # What `AutoTokenizer` saves, in transformers 5; transformers 4 and other tools don't know it.
+        if config.get("tokenizer_class") == "TokenizersBackend":
+            config["tokenizer_class"] = "PreTrainedTokenizerFast"
+            kept = {name: value for name, value in config.items() if name not in ("is_local", "local_files_only")}
+            return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
+    return file
 
 
 def _digest(plan: Plan) -> str:
@@ -367,12 +344,5 @@ def _digest(plan: Plan) -> str:
 
 
 def _read_config(text: str, where: str) -> dict[str, Any]:
-    config = _read_json(text, where)
+    config = read_json(text, where)
     return config if isinstance(config, dict) else {}
-
-
-def _read_json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where} is not JSON: {error}.") from error

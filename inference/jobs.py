@@ -4,16 +4,19 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice, tee, zip_longest
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from glove_bilstm.inference.journal import Journal, claim
+from glove_bilstm.inference.journal import Journal, claim, counted, is_done, note_done
 from glove_bilstm.inference.onnx_classifier import Text
-from glove_bilstm.inference.reading import BadRow, Row, TextFile, count_rows, read_rows
-from glove_bilstm.inference.writing import ERROR, as_columns, check_target, predicted_columns, row_writer
+from glove_bilstm.inference.parquet import Row, Types, append_columns, find_types
+from glove_bilstm.inference.reading import BadRow, TextFile, count_rows, read_rows
+from glove_bilstm.inference.writing import ERROR, as_columns, check_target, new_file, predicted_columns, write_rows
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -65,10 +68,15 @@ class Job:
             "rows": self.rows,
         }
 
+    @property
+    def copies(self) -> bool:
+        """Whether columns are added to a parquet file, whose others stay as they are."""
+        return self.source.format == self.target.format == "parquet"
+
     def read(self) -> Iterator[Row | BadRow]:
         """The job's rows."""
         table = self.target.format in ("csv", "tsv", "parquet")
-        rows = read_rows(self.source, self.text_columns, self.added, same_columns=table)
+        rows = read_rows(self.source, self.text_columns, self.added, same_columns=table, texts_alone=self.copies)
         return rows if self.rows is None else islice(rows, *self.rows)
 
 
@@ -85,7 +93,8 @@ def shard(source: TextFile, rank: int, world: int) -> tuple[int, int]:
     """
     number = count_rows(source)
     if number < world:
-        raise InputError(f"{source.path} holds {number} rows, fewer than there are processes ({world}).")
+        held = counted(number, "row", "rows")
+        raise InputError(f"{source.path} holds {held}, fewer than there are processes ({world}).")
     return number * rank // world, number * (rank + 1) // world
 
 
@@ -93,7 +102,7 @@ def run_job(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]
     """Predict all of a job's rows, then write them.
 
     Between two files, the answers are kept beside the output as they come; when there is one for each row, the input
-    is read again and written with them.
+    is read again and written with them. A part of a file that was finished before isn't done again.
 
     Args:
         job: The job.
@@ -103,37 +112,73 @@ def run_job(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]
 
     Raises:
         InputError: Something of the job is wrong. What was answered before is kept.
+        OSError: The output, or what is kept beside it, can't be written; the message says so with its name.
     """
     check_target(job.target)
-    if job.target.path is None:
+    output = job.target.path
+    if output is None:
         _run_through(job, classify, progress)
         return
-    with claim(job.target.path):
+    with claim(output), _naming(output):
         if job.source.path is None:
             _run_through(job, classify, progress)
             return
+        # Of several processes one may fail. Given the same command again, the others have nothing to do.
+        ours = {**job.state, "on_error": job.on_error}
+        if job.rows is not None and is_done(output, ours):
+            logger.info("%s was finished before.", output)
+            return
         total = count_rows(job.source) if job.rows is None else job.rows[1] - job.rows[0]
-        with Journal(job.target.path, job.state, errors=job.on_error == "skip") as journal:
+        types = _types(job, progress) if job.target.format == "parquet" and not job.copies else {}
+        with Journal(output, job.state, errors=job.on_error == "skip") as journal:
             if journal.count:
-                logger.info("%s rows were done before; going on from there.", f"{journal.count:,}")
-            answers = _answer(job, islice(job.read(), journal.count, None), classify)
+                done = counted(journal.count, "row was", "rows were")
+                logger.info("%s done before; going on from there.", done)
+            answers = _answer(job, islice(job.read(), journal.count, None), classify, journal.bad)
             for answer in progress(answers, initial=journal.count, total=total):
                 journal.add(answer)
-            rows_again = progress(job.read(), initial=0, total=total, desc="writing")
-            with row_writer(job.target, job.added, job.source) as write:
-                write(_complete(job, rows_again, journal.answers()))
+            if job.copies:
+                with new_file(output) as file:
+                    kept = progress(journal.answers(), initial=0, total=total, desc="writing")
+                    if not append_columns(job.source.path, file, job.added, kept, job.rows):
+                        raise _changed(job)
+            else:
+                rows = progress(job.read(), initial=0, total=total, desc="writing")
+                write_rows(job.target, _complete(job, rows, journal.answers()), types)
+            if job.rows is not None:
+                note_done(output, ours)
             journal.finished = True
+
+
+@contextmanager
+def _naming(output: Path) -> Iterator[None]:
+    """Say which file it was that couldn't be written: the system doesn't of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or isinstance(error, BrokenPipeError):  # that is who reads the progress bar
+            raise
+        raise OSError(f"{output} can't be written: {error}") from error
+
+
+def _types(job: Job, progress: Callable[..., Iterable[Any]]) -> Types:
+    """The types of a parquet file's columns, before anything is predicted, for there may be none.
+
+    They are of all rows, so that the files of several processes have the same.
+    """
+    whole = replace(job, rows=None)
+    rows = _mend(whole, progress(whole.read(), initial=0, total=None, desc="reading types"))
+    return find_types(row for row, error in rows if not error or job.on_error == "skip") | job.added
 
 
 def _run_through(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]) -> None:
     """Write as it is read, for a pipe can't be read, or written, twice."""
     rows, for_answers = tee(job.read())
     answers = progress(_answer(job, for_answers, classify), initial=0, total=None)
-    with row_writer(job.target, job.added, job.source) as write:
-        write(_complete(job, rows, answers))
+    write_rows(job.target, _complete(job, rows, answers), job.added)
 
 
-def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Iterator[Row]:
+def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify, bad_before: int = 0) -> Iterator[Row]:
     """The columns that are added to each row, in their order; of a bad row, what is wrong with it."""
     ahead: deque[Row | None] = deque()  # a place for each row that the model reads, and the bad ones between them
     stopped_by, bad = "", 0
@@ -163,42 +208,56 @@ def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify) -> Itera
         raise InputError(
             f"{stopped_by} To go on, pass it through with --on_error skip; or mend or remove it, and begin anew."
         )
-    if bad:
-        logger.warning("%s rows could not be read; their column %r says why.", f"{bad:,}", ERROR)
+    if bad := bad + bad_before:
+        told = counted(bad, "row could not be read; its", "rows could not be read; their")
+        logger.warning("%s column %r says why.", told, ERROR)
 
 
 def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) -> Iterator[Row]:
-    """The rows with their answers; bad ones with the columns of the first good one, as far as they are known."""
+    """The rows with their answers."""
+    nothing = dict.fromkeys(job.added)
+    for found, answer in zip_longest(_mend(job, rows), answers):
+        if found is None or answer is None:
+            raise _changed(job)
+        row, error = found
+        if error and job.on_error == "stop":  # in a table it is bad, and was answered for another format
+            raise InputError(error)
+        yield {**row, **nothing, **({ERROR: error} if error else answer)}
+
+
+def _mend(job: Job, rows: Iterable[Row | BadRow]) -> Iterator[tuple[Row, str]]:
+    """The rows, and what is wrong with them; bad ones get the columns of the first good one, as far as they are known.
+
+    Those before it are kept until it comes.
+    """
     columns: list[str] = []
     if job.rows is not None:  # all processes' rows have the columns of the file's first good one
         columns = next((list(row) for row in replace(job, rows=None).read() if not isinstance(row, BadRow)), [])
-    first: list[tuple[Row, Row]] = []  # bad rows before the first good one
-    nothing = dict.fromkeys(job.added)
+    first: list[BadRow] = []
 
-    def mended(row: Row, answer: Row) -> Row:
-        known = {column: row.get(column) for column in columns}
-        if job.target.format == "parquet" != job.source.format:  # its column of texts holds nothing else
+    def mended(bad: BadRow) -> tuple[Row, str]:
+        known = {column: bad.row.get(column) for column in columns}
+        if job.target.format == "parquet":  # its column of texts holds nothing else
             known |= {column: json.dumps(known[column]) for column in job.text_columns if _is_no_text(known[column])}
-        return {**known, **nothing, **answer}
+        return known, bad.error
 
-    for row, answer in zip_longest(rows, answers):
-        if row is None or answer is None:
-            raise InputError(f"{job.source.path} was changed while it was read. Predict it again.")
+    for row in rows:
         if not isinstance(row, BadRow):
             columns = columns or list(row)
-            while first:
-                yield mended(*first.pop(0))
-            yield {**row, **nothing, **answer}
-            continue
-        if job.on_error == "stop":  # in a table it is bad, and was answered for another format
-            raise InputError(row.error)
-        if columns:
-            yield mended(row.row, {ERROR: row.error})
+            yield from map(mended, first)
+            first = []
+            yield row, ""
+        elif columns:
+            yield mended(row)
         else:
-            first.append((row.row, {ERROR: row.error}))
+            first.append(row)
     columns = columns or job.text_columns
-    yield from (mended(*early) for early in first)
+    yield from map(mended, first)
 
 
 def _is_no_text(value: Any) -> bool:
     return not isinstance(value, str | None)
+
+
+def _changed(job: Job) -> InputError:
+    return InputError(f"{job.source.path} was changed while it was read. Predict it again.")

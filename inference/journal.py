@@ -1,4 +1,4 @@
-"""What a job leaves beside its output until that is written: a lock, and the answers so far."""
+"""What a job leaves beside its output: until that is written a lock and the answers so far; then that it is done."""
 
 import glob
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from glove_bilstm.inference.reading import Row
+from glove_bilstm.inference.parquet import Row
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,13 @@ FLUSHED = 1000
 
 
 def beside(output: Path, kind: str) -> Path:
-    """A hidden file next to an output, for its "lock", its "answers" or what is "incomplete" of it."""
+    """A hidden file next to an output: its "lock", its "answers", what is "incomplete" of it, or that it is "done"."""
     return output.with_name(f".{output.name}.{kind}")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with the words that go with it, such as "1 row was" and "2 rows were"."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 @contextmanager
@@ -45,6 +50,22 @@ def claim(output: Path) -> Iterator[None]:
         lock.release()
 
 
+def note_done(output: Path, state: dict[str, Any]) -> None:
+    """Remember of which job an output is; both have to be as they are now for `is_done`."""
+    beside(output, "done").write_text(_done(output, state))
+
+
+def is_done(output: Path, state: dict[str, Any]) -> bool:
+    """Whether a job has written an output, which nobody has touched since."""
+    note = beside(output, "done")
+    return output.is_file() and note.is_file() and note.read_text() == _done(output, state)
+
+
+def _done(output: Path, state: dict[str, Any]) -> str:
+    stat = output.stat()
+    return json.dumps({"job": state, "output": [stat.st_size, stat.st_mtime_ns]}, sort_keys=True)
+
+
 class Journal(AbstractContextManager["Journal"]):
     """Answers in a file, one a line, from which a job that was cut off goes on; its output must be claimed.
 
@@ -53,6 +74,7 @@ class Journal(AbstractContextManager["Journal"]):
     Attributes:
         path: The file.
         count: How many answers are in it.
+        bad: How many of those that were there before are of rows that couldn't be read.
         finished: Whether it may go.
     """
 
@@ -64,7 +86,7 @@ class Journal(AbstractContextManager["Journal"]):
             state: What the answers depend on, which the first line says. A file that says otherwise is begun anew.
             errors: Whether rows that couldn't be read count as answered.
         """
-        self.path, self.finished, self.count = beside(output, "answers"), False, 0
+        self.path, self.finished, self.count, self.bad = beside(output, "answers"), False, 0, 0
         first = json.dumps(state, sort_keys=True).encode() + b"\n"
         if not self.path.exists() and self._take_over(output, first):
             errors = False  # what is wrong in a table may be right in another format
@@ -75,10 +97,12 @@ class Journal(AbstractContextManager["Journal"]):
                 if told == first:
                     end = len(first)
                     for line in file:
-                        if not line.endswith(b"\n") or (not errors and line.startswith(b'{"error"')):
+                        bad = line.startswith(b'{"error"')
+                        if not line.endswith(b"\n") or (bad and not errors):
                             break
                         end += len(line)
                         self.count += 1
+                        self.bad += bad
                 elif told.endswith(b"\n"):  # else its process was killed before it had written that
                     logger.warning("%s is of another input, model or command; beginning anew.", self.path)
         self._file = self.path.open("r+b" if end else "wb")
@@ -108,7 +132,8 @@ class Journal(AbstractContextManager["Journal"]):
             if self.finished or not self.count:
                 self.path.unlink(missing_ok=True)
             elif kind is not None:
-                logger.error("%s answers are kept; the same command goes on from there.", f"{self.count:,}")
+                kept = counted(self.count, "answer is", "answers are")
+                logger.error("%s kept; the same command goes on from there.", kept)
 
     def add(self, answer: Row) -> None:
         """Write one more answer."""

@@ -16,25 +16,21 @@ from typing import Any, BinaryIO, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from glove_bilstm.inference import parquet
+from glove_bilstm.inference.parquet import Row
 from glove_bilstm.vectors.errors import InputError
 
-Row = dict[str, Any]
 Found = tuple[int, Row, str]
 """The number of a row, or of the line that it ends on; its columns; what is wrong with it, or nothing."""
 
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet")
 PIPED_FORMATS = FORMATS[:-1]
-PARQUET_ROWS = 10_000
-"""Rows in a group of a parquet file, and read at a time."""
-PARQUET_SIZE = 16_000_000
-"""About how many bytes are read at a time, and characters written in a group; of long rows that is fewer."""
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 HEAD = 100
 """Rows of a .jsonl file that may lack a column before it is said that the file does."""
 JSON_SPACE = " \t\r\n"
 """What may stand between JSON's values: a line of it is none."""
 WHICH = "Name the right one with --text_column or --text_pair_column."
-TWICE = "a column name occurs twice: "
 NO_TEXT = {b"\x1f\x8b": "compressed (gzip); unpack it first."} | dict.fromkeys(
     (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "UTF-16; save it as UTF-8."
 )
@@ -83,7 +79,11 @@ class BadRow:
 
 
 def read_rows(
-    source: TextFile, text_columns: Sequence[str], added: Iterable[str], same_columns: bool = False
+    source: TextFile,
+    text_columns: Sequence[str],
+    added: Iterable[str],
+    same_columns: bool = False,
+    texts_alone: bool = False,
 ) -> Iterator[Row | BadRow]:
     """Read texts.
 
@@ -93,9 +93,11 @@ def read_rows(
         text_columns: The columns that must hold a text in every row. ``txt`` has the first and no other.
         added: The columns that the output adds, which must not be there yet.
         same_columns: Whether every row must have the columns of the first good one, as in a table.
+        texts_alone: Whether the rows of a parquet file may come without its other columns, which needn't be readable
+            then.
 
     Yields:
-        Each row with all its columns, or what is wrong with it.
+        Each row with its columns, or what is wrong with it.
 
     Raises:
         InputError: The file isn't there, isn't what its name says, holds no rows or lacks a column (of .jsonl: in all
@@ -110,7 +112,11 @@ def read_rows(
     lack = ""
     try:
         with _opened(source) as file:
-            for number, row, error in READERS[source.format](file, text_columns[0]):
+            if source.format == "parquet":
+                names = parquet.column_names(file)
+                if told := _lacking(name, names, text_columns) or _taking(name, names, added):
+                    raise InputError(told)
+            for number, row, error in _read(source.format, file, text_columns, texts_alone):
                 found = True
                 where = f"{name}, {unit} {number:,}"
                 if error:
@@ -120,14 +126,14 @@ def read_rows(
                     else:
                         yield bad
                     continue
-                if not named and (missing := [column for column in text_columns if column not in row]):
-                    lack = lack or f"{name} has no column {missing[0]!r}; it has: {', '.join(row)}. {WHICH}"
+                if not named and (told := _lacking(name, row, text_columns)):
+                    lack = lack or told
                     if source.format != "jsonl" or len(lacking) >= HEAD:
                         raise InputError(_printable(lack))
                     lacking.append(_bad(row, f"{where}{_wrong(row, text_columns, (), ())}"))
                     continue
-                if not named and (taken := sorted(set(added) & set(row))):
-                    raise InputError(f"{name}{_taken(taken[0])} Rename yours.")
+                if not named and (told := _taking(name, row, added)):
+                    raise InputError(told)
                 named = True
                 yield from lacking
                 lacking = []
@@ -142,6 +148,10 @@ def read_rows(
                 yield row
     except (csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{name} can't be read as {source.format}: {error}") from error
+    except OSError as error:
+        if error.filename is not None:  # else it would be taken for one of the output
+            raise
+        raise InputError(f"{name} can't be read: {error}") from error
     if lacking:
         raise InputError(_printable(lack))
     if not found:
@@ -163,6 +173,22 @@ def count_rows(source: TextFile) -> int:
             return sum(1 for _ in READERS[source.format](file, ""))
     except (csv.Error, pa.ArrowInvalid) as error:
         raise InputError(f"{source.path} can't be read as {source.format}: {error}") from error
+
+
+def _read(kind: str, file: BinaryIO, text_columns: Sequence[str], texts_alone: bool) -> Iterator[Found]:
+    if kind == "parquet":
+        return parquet.read_rows(file, text_columns if texts_alone else None)
+    return READERS[kind](file, text_columns[0])
+
+
+def _lacking(name: str, columns: Collection[str], text_columns: Sequence[str]) -> str:
+    missing = [column for column in text_columns if column not in columns]
+    return f"{name} has no column {missing[0]!r}; it has: {', '.join(columns)}. {WHICH}" if missing else ""
+
+
+def _taking(name: str, columns: Iterable[str], added: Iterable[str]) -> str:
+    taken = sorted(set(added) & set(columns))
+    return f"{name}{_taken(taken[0])} Rename yours." if taken else ""
 
 
 def _bad(row: Row, error: str) -> BadRow:
@@ -252,7 +278,7 @@ def _read_csv(file: BinaryIO, _: str, delimiter: str = ",") -> Iterator[Found]:
         if SURROGATE.search("".join(header)):
             raise csv.Error("the header isn't UTF-8; save the file as UTF-8")
         if len(set(header)) < len(header):
-            raise csv.Error(TWICE + ", ".join(header))
+            raise csv.Error(f"a column name occurs twice: {', '.join(header)}")
         while True:
             begin = reader.line_num + 1
             try:
@@ -285,24 +311,10 @@ def _read_jsonl(file: BinaryIO, _: str) -> Iterator[Found]:
                 yield number, {}, 'isn\'t an object with columns, such as {"text": "…"}.'
 
 
-def _read_parquet(file: BinaryIO, _: str) -> Iterator[Found]:
-    with pq.ParquetFile(file) as opened:
-        names = opened.schema_arrow.names
-        if len(set(names)) < len(names):
-            raise pa.ArrowInvalid(TWICE + ", ".join(names))
-        groups = map(opened.metadata.row_group, range(opened.metadata.num_row_groups))
-        size = max(sum(group.total_byte_size for group in groups), 1)
-        fitting = opened.metadata.num_rows * PARQUET_SIZE // size
-        batches = opened.iter_batches(batch_size=max(min(fitting, PARQUET_ROWS), 1))
-        for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
-            yield number, row, ""
-
-
 READERS: dict[str, Callable[[BinaryIO, str], Iterator[Found]]] = {
     "txt": _read_txt,
     "csv": _read_csv,
     "tsv": partial(_read_csv, delimiter="\t"),
     "jsonl": _read_jsonl,
-    "parquet": _read_parquet,
 }
-"""Format → what reads it, given the file and what the column of a format without column names is called."""
+"""Format of text → what reads it, given the file and what the column of one without column names is called."""

@@ -92,7 +92,7 @@ def run(argv: list[str]) -> None:
     from tqdm.auto import tqdm
     from transformers.utils.logging import disable_progress_bar
 
-    from glove_bilstm.hub.card import hash_of
+    from glove_bilstm.hub.hashes import hash_of
     from glove_bilstm.inference.bulk import as_references
     from glove_bilstm.inference.export import Variant, export_model, make_check
     from glove_bilstm.inference.loading import load_classifier

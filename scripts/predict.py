@@ -84,6 +84,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         options.output = PIPE
     if options.text_pair_column and not options.input:
         parser.error("--text_pair_column names a column of --input")
+    if options.format and PIPE not in (options.input, options.output):
+        parser.error("--format is that of standard input or output; the name of a file tells its own")
+    for text in options.texts:
+        if any("\ud800" <= character <= "\udfff" for character in text):  # what Python keeps of other bytes
+            parser.error(f"{text!r} isn't UTF-8; save it in a file as UTF-8, and name that with --input")
     exported = (Path(options.model) / "model.onnx").is_file()
     options.backend = options.backend or ("onnx" if exported else "torch")
     if options.backend == "onnx" and options.dtype != "auto":
@@ -146,6 +151,8 @@ def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile,
     if None in named and piped not in PIPED_FORMATS:
         raise InputError(f"A pipe can't hold {piped}; name another with --format, such as jsonl.")
     source, target = (TextFile(None, piped) if file is None else file for file in named)
+    if target.path is not None and target.path.is_symlink():  # else the new file would take the link's place
+        target = TextFile(Path(os.path.realpath(target.path)), target.format)
     if source.path is None and options.format is None:
         logger.info(f"Standard input is read as {piped}; --format tells otherwise.")
     if source.format == "txt" and (options.text_column != TEXT_COLUMN or options.text_pair_column):
@@ -166,6 +173,7 @@ def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify
 
         told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
         threads = options.num_workers or (int(told) if told.isdecimal() else 0) or None
+        check_export(Path(options.model))
         exported = OnnxClassifier.from_pretrained(options.model, threads=threads)
         check_pairs(exported.sep_token, pairs)
         state = state_of(exported.folder, *FILES)
@@ -186,6 +194,25 @@ def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify
     state = state_of(model_folder(options.model), *files)
     classify = partial(classify_texts, model, tokenizer, batch_size=options.batch_size)
     return model.config.problem_type, classify, state
+
+
+def check_export(folder: Path) -> None:
+    """See that the export in a model's own folder is still one of that model.
+
+    Raises:
+        InputError: It is of other weights.
+    """
+    from glove_bilstm.hub.hashes import is_export_of
+    from glove_bilstm.vectors.errors import InputError
+
+    weights, report = folder / "model.safetensors", folder / "onnx" / "export.json"
+    if (folder / "model.onnx").is_file() or not weights.is_file() or not report.is_file():
+        return  # what is read isn't beside the weights, or doesn't say where it is from
+    if not is_export_of(report, weights):
+        raise InputError(
+            f"{report.parent} was exported from other weights than {weights} holds. Export it again; or name "
+            f"{report.parent} as --model to use it as it is."
+        )
 
 
 def state_of(folder: Path, *names: str) -> list[Any]:

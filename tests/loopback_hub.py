@@ -72,7 +72,7 @@ class Hub:
         asked: Every request, "METHOD path".
         faults: What goes wrong: a pattern of requests and, for each next one that matches, how. A number is a status;
             "drop" breaks the connection before anything is done, "lost" after it; "cut" breaks it in the middle of the
-            file that is going up or down; "corrupt" changes a byte of it.
+            file that is going up or down; "corrupt" changes a byte of it; "html" is what a proxy in between says.
         before: Called with each request before it is answered.
     """
 
@@ -144,6 +144,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if self.fault == "drop":
             self.close_connection = True
+        elif self.fault == "html":
+            self.answer(200, b"<html>Please log in</html>")
         elif isinstance(self.fault, int):
             # Busy for longer than a client that knows nothing of it would wait.
             later = {"Retry-After": "77"} if self.fault == 429 else {}
@@ -222,15 +224,13 @@ class Handler(BaseHTTPRequestHandler):
         repo_id = f"{owner}/{wanted['name']}"
         if user == "reader" or owner != user:
             return self.refuse(403, "", "You don't have the rights to create a model under this namespace")
-        exists = repo_id in self.hub.repositories
-        if not exists:
-            private = wanted.get("visibility") == "private" or bool(wanted.get("private"))
-            self.hub.repositories[repo_id] = Repository(private)
-            self.hub.repositories[repo_id].add("main", {".gitattributes": b""}, "initial commit")
         where = {"url": f"{self.hub.url}/{repo_id}", "name": repo_id}
-        self.json(
-            {**where, "error": "You already created this model repo"} if exists else where, 409 if exists else 200
-        )
+        if repo_id in self.hub.repositories:
+            return self.json({**where, "error": "You already created this model repo"}, 409)
+        private = wanted.get("visibility") == "private" or bool(wanted.get("private"))
+        self.hub.repositories[repo_id] = Repository(private)
+        self.hub.repositories[repo_id].add("main", {".gitattributes": b""}, "initial commit")
+        self.json(where)
 
     def preupload(self, head: Commit, file: dict[str, Any]) -> dict[str, Any]:
         content = head.files.get(file["path"])

@@ -114,7 +114,7 @@ class TestWorst:
         worst = find_worst_answers(result)
         assert [(wrong.text, wrong.right, wrong.answer) for wrong in worst] == [
             ("text 1", "a", "b"),
-            ("text 2", "a", "a, b"),
+            ("text 2", "a", "a · b"),
         ]
 
     def test_values_and_pairs(self) -> None:
@@ -138,7 +138,7 @@ class TestExamples:
     def test_labels(self) -> None:
         texts = ["neither of the two", "both of the two"]
         result = made(MULTI_LABEL, [[0, 0]] * 2, [[0, 0], [1, 1]], ["a", "b"], texts)
-        assert choose_examples(result) == [("neither of the two", "none"), ("both of the two", "a, b")]
+        assert choose_examples(result) == [("neither of the two", "none"), ("both of the two", "a · b")]
 
 
 @pytest.mark.parametrize("labels", [["neg", "pos"], [f"a label of some length {n}" for n in range(7)]])

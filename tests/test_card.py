@@ -8,7 +8,7 @@ from helpers import TINY, write_jsonl
 from huggingface_hub import ModelCard
 from tiny_tasks import check_layout_of_card, command, run_example_of_card
 
-from glove_bilstm.hub.card import name_after_repository
+from glove_bilstm.hub.card import _two_digits, name_after_repository
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,26 @@ class TestCard:
         card = (tmp_path / "out" / "README.md").read_text()
         assert len(re.findall(r"^\| class \d+ \| class \d+ \| \d+ \|$", card, re.MULTILINE)) in range(3, 31)
         assert max(map(len, card.splitlines())) < 2_000
-        assert "texts were taken, of at most 7." in card and "| num_train_epochs |" not in card
+        assert "7 steps of 32 texts were taken (0.7 epochs), of at most 7 steps." in card
+        assert "| num_train_epochs |" not in card
+
+    def test_what_stands_behind_its_figures(self, tmp_path: Path, vectors_file: Path) -> None:
+        rows = [{"text": f"the film {n % 7}", "label": f"a, {n % 3}"} for n in range(160)]
+        data = write_jsonl(tmp_path / "mine.jsonl", rows)
+        told = ["--class_weights", "balanced", "--label_smoothing_factor", "0.1", "--validation_share", "0.125",
+                "--optim", "sgd", "--metric_for_best_model", "eval_f1"]  # fmt: skip
+        command("train", "--dataset", data, "--vectors", vectors_file, "--output_dir", tmp_path / "out", *TINY, *told)
+        card = (tmp_path / "out" / "README.md").read_text()
+        assert "The loss is that of training, with class weights and label smoothing." in card
+        assert "Validation is 12.5% of what was given" in card and "had the best validation f1." in card
+        assert "Labels: a, 0 · a, 1 · a, 2." in card and "name: F1, the mean over the classes" in card
+        assert "| adam_" not in card and "| max_steps |" not in card and "| optim | sgd |" in card
+
+    @pytest.mark.parametrize(
+        ("megabytes", "shown"), [(0.0316, "0.032"), (7.349, "7.3"), (99.6, "100"), (4574, "4,574")]
+    )
+    def test_sizes_are_plain_numbers(self, megabytes: float, shown: str) -> None:
+        assert _two_digits(megabytes) == shown
 
 
 class TestRepository:

@@ -181,7 +181,9 @@ class TestPredict:
     @pytest.mark.parametrize(
         ("rows", "message"),
         [
-            ([{"text": "a", "n": n} for n in (1, 2, 2.5)], "Column 'n' is of another type in later rows (double)"),
+            ([{"text": "a", "n": n} for n in (1, 2, "2")], "Column 'n' is of another type in later rows (string)"),
+            ([{"text": "a", "n": n} for n in (1, 2**63)], "Column 'n' fits none of a parquet file"),
+            ([{"text": "a", "n": {}}], "Column 'n' fits none of a parquet file"),
             ([{"text": "a"}, {"text": "b", "n": 1}], "line 2 has the columns text, n, and the first row text"),
         ],
     )
@@ -195,16 +197,17 @@ class TestPredict:
         capsys: pytest.CaptureFixture[str],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr("glove_bilstm.inference.writing.PARQUET_ROWS", 2)
+        monkeypatch.setattr("glove_bilstm.inference.parquet.GROUP_ROWS", 2)
         write(tmp_path / "in.jsonl", rows)
         arguments = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.parquet")]
         assert main(["predict", "--model", str(model), *arguments]) == 1
-        assert message in capsys.readouterr().err
-        # The answers are there; in the form that the message recommends they can be written.
+        told = capsys.readouterr().err
+        assert message in told and "Write .jsonl instead." in told
+        # That is found before anything is predicted; but at a bad row what was answered before is kept.
         assert not (tmp_path / "out.parquet").exists()
         arguments[-1] = str(tmp_path / "out.jsonl")
         assert main(["predict", "--model", str(model), *arguments]) == 0
-        assert "rows were done before" in caplog.text
+        assert ("1 row was done before" in caplog.text) is ("line 2" in message)
         written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         assert [{**row, "prediction": 0, "score": 0} for row in rows] == [
             {**row, "prediction": 0, "score": 0} for row in written
@@ -237,9 +240,15 @@ class TestPredict:
         with pytest.raises(SystemExit):
             main(["evaluate", "--model", str(model), "--dataset", "demo", "--output", str(tmp_path / "no" / "x.json")])
         assert "lies in none that exists" in capsys.readouterr().err
-        with pytest.raises(SystemExit):
-            main(["predict", "--model", str(model)])
-        assert "give either texts or --input" in capsys.readouterr().err
+        for arguments, told in (
+            ([], "give either texts or --input"),
+            (["good", "bad\udcff"], "'bad\\udcff' isn't UTF-8; save it in a file as UTF-8"),
+            (["good", "--format", "csv"], "--format is that of standard input or output"),
+            (["--input", here, "--output", f"{tmp_path}/o.csv", "--format", "csv"], "--format is that of standard"),
+        ):
+            with pytest.raises(SystemExit):
+                main(["predict", "--model", str(model), *arguments])
+            assert told in capsys.readouterr().err
 
     def test_code_of_other_models_is_not_run(
         self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

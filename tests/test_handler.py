@@ -19,7 +19,11 @@ for wrong in (
     {{"input": "a"}},
     {{"inputs": None}},
     {{"inputs": ["a", 3]}},
-    *({{"inputs": texts, "parameters": {{"top_k": top_k}}}} for top_k in ("x", 0, -1)),
+    [1],
+    *({{"inputs": text}} for text in ({{"foo": "x"}}, {{"text": "a", "more": "b"}}, {{"text": "a", "text_pair": 3}})),
+    *({{"inputs": texts, "parameters": {{"top_k": top_k}}}} for top_k in ("x", 0, -1, True)),
+    {{"inputs": texts, "parameters": [1]}},
+    {{"inputs": texts, "parameters": {{"function_to_apply": "foo"}}}},
 ):
     try:
         handler(wrong)
@@ -29,10 +33,11 @@ print(json.dumps([
     handler({{"inputs": texts[0]}}),
     handler({{"inputs": texts}}),
     handler({{"inputs": texts[0], "parameters": {{"top_k": None}}}}),
-    handler({{"inputs": {{"text": "a good film"}}}}),
+    handler({{"inputs": {{"text": "a good film", "text_pair": None}}, "parameters": None}}),
     handler({{"inputs": []}}),
     [answer["label"] for answer in handler.classify(texts)],
     refused,
+    handler({{"inputs": texts[0], "parameters": {{"function_to_apply": "none"}}}}),
 ]))
 """
 
@@ -40,12 +45,20 @@ print(json.dumps([
 def test_requests(model: Path, tmp_path: Path) -> None:
     done = run(sys.executable, "-I", "-S", "-W", "error", "-c", CODE, model, env={"HF_HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    one, many, every, mapped, none, labels, refused = json.loads(done.stdout.splitlines()[-1])
+    one, many, every, mapped, none, labels, refused, bare = json.loads(done.stdout.splitlines()[-1])
     assert [answer["label"] for answer in one] == labels[:1] and mapped == one and none == []
     assert [[answer["label"] for answer in of_text] for of_text in many] == [[label] for label in labels]
     assert len(every) == 2 and sum(answer["score"] for answer in every) > 0.999
+    assert bare[0]["label"] == one[0]["label"] and bare[0]["score"] != one[0]["score"]
     assert refused == [
         'A request needs "inputs": a text, or a list of texts.',
         *['"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.'] * 2,
-        *(f'"top_k" is {top_k!r}; it must be a number from 1, or null for every label.' for top_k in ("x", 0, -1)),
+        'A request needs "inputs": a text, or a list of texts.',
+        *['"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.'] * 3,
+        *(
+            f'"top_k" is {top_k!r}; it must be a number from 1, or null for every label.'
+            for top_k in ("x", 0, -1, True)
+        ),
+        '"parameters" is [1]; it must be an object, such as {"top_k": null}.',
+        "\"function_to_apply\" is 'foo'; it must be one of sigmoid, softmax, none.",
     ]

@@ -1,6 +1,7 @@
 """Files in, files out: bad rows, pipes, shards, and jobs that are cut off."""
 
 import csv
+import errno
 import json
 import os
 import resource
@@ -22,11 +23,13 @@ from filelock import FileLock
 from helpers import run, write_jsonl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from tiny_tasks import read_jsonl
 
 from glove_bilstm.inference.jobs import Job, run_job
-from glove_bilstm.inference.journal import beside, claim
+from glove_bilstm.inference.journal import Journal, beside, claim
 from glove_bilstm.inference.reading import TextFile, count_rows, read_rows
+from glove_bilstm.inference.writing import TEXT_WRITERS
 from glove_bilstm.scripts.main import main
 from glove_bilstm.vectors.errors import InputError
 
@@ -129,6 +132,19 @@ class TestCutOff:
         run_job(job(source, tmp_path / "out.jsonl", identity="another"), fake, quietly)
         assert len(fake.asked) == 9 and not list(tmp_path.glob(".*"))
 
+    def test_bad_rows_of_before_are_counted_too(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        lines = ["nonsense", '{"text": "a"}', "5", '{"text": "b"}', '{"text": "c"}', "[]"]
+        (tmp_path / "in.jsonl").write_text("\n".join(lines))
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(tmp_path / "in.jsonl", tmp_path / "out.jsonl"), Fake(2), quietly)
+        assert "4 answers are kept" in caplog.text and "could not be read" not in caplog.text
+        run_job(job(tmp_path / "in.jsonl", tmp_path / "out.jsonl"), Fake(), quietly)
+        assert "3 rows could not be read; their column 'error' says why." in caplog.text
+        caplog.clear()
+        (tmp_path / "in.jsonl").write_text("\n".join(lines[:2]))
+        run_job(job(tmp_path / "in.jsonl", tmp_path / "out.jsonl"), Fake(), quietly)
+        assert "1 row could not be read; its column 'error' says why." in caplog.text
+
     def test_another_format_goes_on_and_another_job_does_not(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
         other = write_jsonl(tmp_path / "other.jsonl", [{"text": "x"}])
@@ -179,6 +195,30 @@ class TestCutOff:
             run_job(job(source, tmp_path / "out.jsonl"), grow, quietly)
         assert not (tmp_path / "out.jsonl").exists()
 
+    def test_a_link_is_followed(self, model: Path, tmp_path: Path) -> None:
+        write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
+        (tmp_path / "there").mkdir()
+        (tmp_path / "out.csv").symlink_to("there/new")
+        assert predict(model, "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.csv") == 0
+        assert (tmp_path / "out.csv").is_symlink() and read_output(tmp_path / "out.csv")[0]["prediction"] == "pos"
+        assert [file.name for file in (tmp_path / "there").iterdir()] == ["new"]
+
+    def test_a_disk_without_space_is_told_of_with_the_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
+
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Journal, "add", full)
+        with pytest.raises(OSError, match=r"out\.csv can't be written: .*No space left on device"):
+            run_job(job(source, tmp_path / "out.csv"), Fake(), quietly)
+        monkeypatch.undo()
+        monkeypatch.setitem(TEXT_WRITERS, "csv", full)
+        with pytest.raises(OSError, match=r"out\.csv can't be written: .*No space left on device"):
+            run_job(job(source, tmp_path / "out.csv"), Fake(), quietly)
+
     def test_two_at_once(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
         with (
@@ -218,7 +258,12 @@ class TestCutOff:
 
         options = ["--model", model, "--input", source, "--output", tmp_path / "out.jsonl"]
         done = run(*command(*options), preexec_fn=no_file_above_50_kb)
-        assert done.returncode == 1 and "File too large" in done.stderr and "Traceback" not in done.stderr
+        assert (
+            done.returncode == 1
+            and "out.jsonl can't be written: " in done.stderr
+            and "File too large" in done.stderr
+            and "Traceback" not in done.stderr
+        )
         assert not (tmp_path / "out.jsonl").exists()
         assert run(*command(*options)).returncode == 0
         assert len(read_jsonl(tmp_path / "out.jsonl")) == 2_000
@@ -419,6 +464,39 @@ class TestShards:
         assert parts[0] + parts[1][1:] == (tmp_path / "out.csv").read_text().splitlines()
         assert parts[1][0] == parts[0][0] == "id,text,prediction,score,error" and parts[1][1].startswith("3,x,")
 
+    def test_what_is_finished_is_not_done_again(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "glove_bilstm.inference.jobs")
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
+        target = tmp_path / "out-1.jsonl"
+        whole = job(source, target)
+        part = replace(whole, rows=(2, 5))
+
+        def asked(job: Job) -> int:
+            fake = Fake()
+            run_job(job, fake, quietly)
+            return len(fake.asked)
+
+        assert asked(part) == 3
+        written = target.read_bytes()
+        assert asked(part) == 0 and target.read_bytes() == written
+        assert "out-1.jsonl was finished before." in caplog.text
+        for change in ({"rows": (2, 6)}, {"identity": {"model": "two"}}, {"on_error": "stop"}, {"rows": None}):
+            assert asked(replace(part, **change)) > 0
+            assert asked(part) == 3 and asked(part) == 0
+        write_jsonl(source, [{"text": str(number)} for number in range(8)])
+        assert asked(part) == 3 and asked(part) == 0
+        target.write_bytes(written)
+        os.utime(target, (1, 1))
+        assert asked(part) == 3
+        target.unlink()
+        assert asked(part) == 3
+        fake = Fake(1)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(replace(part, identity={"model": "two"}), fake, quietly)
+        assert asked(part) == 0  # the file is still that one's
+        assert asked(replace(part, identity={"model": "two"})) == 2
+        assert asked(whole) == asked(whole) == 8
+
     def test_torchrun(self, model: Path, tmp_path: Path, make_rows: Callable) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", make_rows(31, seed=6))
         script = Path(__file__).parents[1] / "scripts" / "predict.py"
@@ -479,6 +557,23 @@ class TestBackends:
                 assert predict(ours, *options, "--backend", backend) == 1
                 told.append("beginning anew" in caplog.text)
             assert told[1:] == [False, True]
+
+    def test_an_export_of_other_weights(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        ours = tmp_path / "ours"
+        shutil.copytree(model, ours)
+        assert main(["export", "--model", str(ours), "--output", str(ours / "onnx")]) == 0
+        assert predict(ours, "good", "--backend", "onnx") == 0
+        weights = load_file(ours / "model.safetensors")
+        save_file({name: -weight for name, weight in weights.items()}, ours / "model.safetensors")
+        assert predict(ours, "good", "--backend", "onnx") == 1
+        told = capsys.readouterr().err
+        assert f"{ours / 'onnx'} was exported from other weights than" in told and f"name {ours / 'onnx'} as" in told
+        assert predict(ours / "onnx", "good") == 0
+        (ours / "onnx" / "export.json").write_text("nonsense")
+        assert predict(ours, "good", "--backend", "onnx") == 1
+        assert "export.json is not JSON" in capsys.readouterr().err
+        (ours / "model.safetensors").unlink()
+        assert predict(ours, "good", "--backend", "onnx") == 0
 
     def test_what_does_not_fit(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert predict(model, "good", "--backend", "onnx") == 1

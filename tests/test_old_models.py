@@ -21,7 +21,8 @@ expected = json.load(open(folder + "/expected.json"))
 model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
 assert type(model).__module__.startswith("transformers_modules.")
 tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-print(json.dumps(model(**tokenizer(expected["texts"], expected.get("pairs"), padding=True, return_tensors="pt")).logits.tolist()))
+encoded = tokenizer(expected["texts"], expected.get("pairs"), padding=True, return_tensors="pt")
+print(json.dumps(model(**encoded).logits.tolist()))
 """
 
 

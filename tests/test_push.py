@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import torch
 from helpers import TINY, run
-from huggingface_hub import constants
+from huggingface_hub import ModelCard, constants
 from loopback_hub import READER, WRITER, Hub, Repository, serve_hub
+from transformers import AutoTokenizer
 
 from glove_bilstm.hub.push import Destination, plan_push
 from glove_bilstm.inference import OnnxClassifier
@@ -100,10 +100,11 @@ class TestPush:
         assert not caplog.records
         (folder / "README.md").unlink()
         Destination(REPO).push(folder)
-        assert (
-            f"{REPO} has README.md, which {folder} lacks" in caplog.text and "has no card (README.md)" in caplog.text
-        )
-        assert "README.md" not in hub.files(REPO)
+        measured = {"all_results.json", "reliability.png", "confusion_matrix.png"}
+        # Nothing tells whether they are of these weights.
+        assert set(hub.files(REPO)) == NAMES - measured - {"README.md"} | {".gitattributes"}
+        assert f"{REPO} has README.md, all_results.json, confusion_matrix.png, reliability.png, which" in caplog.text
+        assert "has no card (README.md)" in caplog.text and "aren't pushed: they may be of others" in caplog.text
 
     def test_a_new_model_leaves_nothing_of_the_old_one(self, hub: Hub, folder: Path) -> None:
         (folder / "drift.json").write_text("{}")
@@ -113,6 +114,37 @@ class TestPush:
         (folder / "drift.json").unlink()
         Destination(REPO).push(folder)
         assert "drift.json" not in hub.files(REPO) and hub.files(REPO)["notes.md"] == b"mine"
+
+    def test_pickles_that_are_there_are_told(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        Destination(REPO).push(folder)
+        theirs = {"training_args.bin": b"hf", "checkpoint-3/optimizer.pt": b"x"}
+        hub.repositories[REPO].add("main", {**hub.files(REPO), **theirs})
+        Destination(REPO).push(folder)
+        assert f"{REPO} holds checkpoint-3/optimizer.pt, training_args.bin from elsewhere" in caplog.text
+        assert f"`hf repos delete-files {REPO} checkpoint-3/optimizer.pt training_args.bin`" in caplog.text
+        assert theirs.items() <= hub.files(REPO).items()
+
+    def test_a_tokenizer_that_was_saved_again(self, hub: Hub, folder: Path) -> None:
+        file = folder / "tokenizer_config.json"
+        before = json.loads(file.read_text())
+        assert before["tokenizer_class"] == "PreTrainedTokenizerFast"
+        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+        assert "TokenizersBackend" in file.read_text()
+        Destination(REPO).push(folder)
+        assert json.loads(hub.files(REPO)[file.name]) == before
+
+    @pytest.mark.parametrize("name", ["20261130", "null", "on", "1e5", "x"])
+    def test_a_name_stays_a_text(self, name: str, hub: Hub, folder: Path) -> None:
+        card = (folder / "README.md").read_text()
+        for old in ("tiny", "2026-11-30"):  # which YAML quotes
+            mine = card.replace("# tiny\n", f"# {old}\n").replace('model="tiny"', f'model="{old}"')
+            mine = mine.replace("- name: tiny\n", "- name: tiny\n" if old == "tiny" else f"- name: '{old}'\n")
+            (folder / "README.md").write_text(mine)
+            Destination(f"somebody/{name}").push(folder)
+            sent = hub.files(f"somebody/{name}")["README.md"].decode()
+            assert ModelCard(sent).data.model_name == name
+            expected = card.replace("# tiny\n", f"# {name}\n").replace('model="tiny"', f'model="somebody/{name}"')
+            assert sent == expected.replace("- name: tiny\n", f'- name: "{name}"\n')
 
     def test_dry_run_asks_nothing(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
         assert main(["push", "--model", str(folder), "--repo_id", REPO, "--dry_run"]) == 0
@@ -131,47 +163,11 @@ class TestNeverPushed:
         Destination(REPO).push(folder)
         assert pushed(hub, folder)
 
-    @pytest.mark.parametrize("name", ["README.md", "config.json", "all_results.json", "modeling_glove_bilstm.py"])
-    @pytest.mark.parametrize(
-        ("text", "what"),
-        [
-            (WRITER, "a secret"),
-            ("/home/me/reviews.csv", "a path of this machine"),
-            ("C:\\\\Users\\\\me", "a path of this machine"),
-        ],
-    )
-    def test_secrets_and_paths(self, name: str, text: str, what: str, hub: Hub, folder: Path) -> None:
-        content = (folder / name).read_text()
-        comment = f'"note": "{text}",' if name.endswith(".json") else f"# {text}"
-        before, newline, rest = content.partition("\n")
-        (folder / name).write_text(f"{before}\n{comment}\n{rest}")
-        with pytest.raises(InputError, match=f"{name}, line 2, holds {what}"):
+    def test_a_secret_is_found_before_anything_is_asked(self, hub: Hub, folder: Path) -> None:
+        (folder / "README.md").write_text(f"# {WRITER}")
+        with pytest.raises(InputError, match=r"README\.md, line 1, holds a secret"):
             Destination(REPO).push(folder)
         assert not hub.asked
-
-    def test_metadata_of_weights(self, folder: Path) -> None:
-        from safetensors.torch import load_file, save_file
-
-        weights = folder / "model.safetensors"
-        save_file(load_file(weights), weights, {"format": "pt", "from": "/home/me/run"})
-        with pytest.raises(InputError, match="model.safetensors, line 1, holds a path of this machine"):
-            plan_push(folder)
-
-    def test_a_pickle_under_another_name(self, folder: Path) -> None:
-        torch.save({"weight": torch.zeros(3)}, folder / "model.safetensors")
-        with pytest.raises(InputError, match="not in the safetensors format"):
-            plan_push(folder)
-
-    def test_a_card_in_another_encoding(self, folder: Path) -> None:
-        (folder / "README.md").write_text("# mine", encoding="utf-16")
-        with pytest.raises(InputError, match=r"README\.md isn't UTF-8 text"):
-            plan_push(folder)
-
-    def test_words_may_look_like_paths(self, folder: Path) -> None:
-        tokenizer = json.loads((folder / "tokenizer.json").read_text())
-        tokenizer["model"]["vocab"]["/home/me"] = 999
-        (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1))
-        assert "tokenizer.json" in plan_push(folder).files
 
 
 class TestBadFolders:
@@ -186,7 +182,9 @@ class TestBadFolders:
             plan_push(folder)
         card = (folder / "README.md").read_text()
         (folder / "README.md").write_text("\n".join(line for line in card.splitlines() if "Measured on" not in line))
-        assert "README.md" in plan_push(folder).files
+        plan = plan_push(folder)
+        assert {"README.md", "coverage.json"} <= set(plan.files)
+        assert {"all_results.json", "reliability.png", "confusion_matrix.png"} <= set(plan.left_out)
 
     def test_no_model(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         assert main(["push", "--model", str(tmp_path), "--repo_id", REPO]) == 1
@@ -241,7 +239,14 @@ class TestRefused:
             Destination(REPO, revision="new").push(folder)
         assert list(hub.repositories[REPO].heads) == ["main"] and len(hub.files(REPO)) == 1
 
-    @pytest.mark.parametrize("name", ["adapter_config.json", "pytorch_model.bin", "unet/weights.safetensors"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "adapter_config.json", "pytorch_model.bin", "unet/weights.safetensors", "model.pkl", "model.skops",
+            "sklearn_model.joblib", "model.keras", "tf_model.h5", "flax_model.msgpack", "last.ckpt", "model.tflite",
+            "saved_model.pb",
+        ],
+    )  # fmt: skip
     def test_a_model_without_a_configuration_is_there(self, name: str, hub: Hub, folder: Path) -> None:
         hub.repositories[REPO] = Repository()
         hub.repositories[REPO].add("main", {name: b"{}", "README.md": b"theirs"})
@@ -250,9 +255,38 @@ class TestRefused:
         assert hub.files(REPO) == {name: b"{}", "README.md": b"theirs"}
 
     def test_a_pull_request_to_a_branch_that_is_not_there(self, hub: Hub, folder: Path) -> None:
-        Destination(REPO).push(folder)
-        with pytest.raises(InputError, match="has no such --revision"):
+        with pytest.raises(InputError, match="has no such --revision as new"):
             Destination(REPO, revision="new", create_pr=True).push(folder)
+        assert not hub.repositories  # none was made for it
+        Destination(REPO).push(folder)
+        with pytest.raises(InputError, match="has no such --revision as new"):
+            Destination(REPO, revision="new", create_pr=True).push(folder)
+
+    def test_a_private_one_was_asked_for_and_a_public_one_is_there(
+        self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        hub.repositories[REPO] = Repository()
+        hub.repositories[REPO].add("main", {})
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, "--private", "--revision", "two"]) == 1
+        told = capsys.readouterr().err
+        assert f"a private repository, and {REPO} is there and public, so nothing was sent. Make it private" in told
+        assert all(asked.startswith("GET ") for asked in hub.asked)
+        hub.repositories[REPO].private = True
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, "--private"]) == 0
+
+    def test_somebody_makes_the_repository_first(self, hub: Hub, folder: Path) -> None:
+        def intervene(asked: str) -> None:
+            if "/repos/create" in asked:
+                hub.repositories[REPO] = Repository()
+                hub.repositories[REPO].add("main", {"notes.md": b"theirs"})
+
+        hub.before = intervene
+        hub.faults = {"POST .*/commit/main": [413]}
+        with pytest.raises(InputError, match="refused .413.") as refused:
+            Destination(REPO).push(folder)
+        assert "made" not in str(refused.value)  # by us
+        Destination(REPO).push(folder)
+        assert set(hub.files(REPO)) == {*NAMES, "notes.md"}
 
     def test_a_bad_name(self, hub: Hub, folder: Path, capsys: pytest.CaptureFixture) -> None:
         assert main(["push", "--model", str(folder), "--repo_id", "a/b/c"]) == 1
@@ -271,7 +305,7 @@ class TestRefused:
 
     def test_two_at_once_leave_one_of_them_whole(self, hub: Hub, folder: Path, tmp_path: Path) -> None:
         other = Path(shutil.copytree(folder, tmp_path / "other"))
-        (other / "README.md").write_text("other")
+        (other / "README.md").write_text((other / "README.md").read_text() + "other")
         Destination(REPO).push(folder)
         errors = []
 
@@ -294,12 +328,12 @@ class TestFaults:
     FAULTS = [
         ("POST /api/repos/create", [503, "drop"]),
         ("POST /api/repos/create", ["lost"]),
-        ("GET /api/models/", [500, "cut"]),
+        ("GET /api/models/", [500, "cut", 520, "html"]),
         ("POST /api/validate-yaml", [502, "drop"]),
         ("POST .*/preupload/", [504, "drop"]),
         ("POST .*/objects/batch", [500, "drop"]),
         ("PUT /objects/", [500, "cut", "drop"]),
-        ("POST .*/commit/main", [503, "drop", 500]),
+        ("POST .*/commit/main", [503, "drop", 500, 520]),
         ("POST .*/commit/main", ["lost"]),
         ("POST .*/commit/main", [503, 503, 503, 503, "lost"]),
     ]
@@ -333,7 +367,85 @@ class TestFaults:
         assert set(hub.repositories[REPO].heads) == {"main", "refs/pr/1"}
         assert pushed(hub, folder, "refs/pr/1")
 
-    @pytest.mark.parametrize("where", [*dict.fromkeys(where for where, _ in FAULTS), "(HEAD|GET) .*/resolve/"])
+    def test_a_pull_request_that_was_there_is_not_ours(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO).push(folder)
+        (folder / "coverage.json").write_text("{}")
+        Destination(REPO, create_pr=True).push(folder)
+        hub.faults = {"POST .*/commit/main": [500]}
+        address = Destination(REPO, create_pr=True).push(folder, "Again")
+        assert address == f"{hub.url}/{REPO}/discussions/2" and hub.repositories[REPO].heads["refs/pr/2"]
+
+    @pytest.mark.parametrize("after", ["late", "on top"])
+    def test_a_commit_that_is_found_later(self, after: str, hub: Hub, folder: Path) -> None:
+        """It wasn't there yet when it was looked for; or somebody's own came on top of it."""
+        Destination(REPO).push(folder)
+        (folder / "coverage.json").write_text("{}")
+        heads = hub.repositories[REPO].heads
+        ours = []
+
+        def intervene(asked: str) -> None:
+            if "GET" in asked and "/commits/" in asked and not ours:
+                ours.append(heads["main"])
+                if after == "late":
+                    heads["main"] = ours[0].parent
+                else:
+                    hub.repositories[REPO].add("main", {"notes.md": b"theirs"})
+            elif after == "late" and "POST" in asked and "/commit/" in asked and ours:
+                heads["main"] = ours[0]
+
+        hub.before = intervene
+        hub.faults = {"POST .*/commit/main": ["lost"]}
+        assert Destination(REPO).push(folder) == f"{hub.url}/{REPO}/commit/{ours[0].sha}"
+
+    @pytest.mark.parametrize(("create_pr", "place"), [(False, "commits/main"), (True, "discussions")])
+    def test_it_is_not_known_whether_it_arrived(
+        self, create_pr: bool, place: str, hub: Hub, folder: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        Destination(REPO).push(folder)
+        (folder / "coverage.json").write_text("{}")
+        hub.faults = {"POST .*/commit/main": ["lost"], "GET .*/commits/": ["html"] * 5}
+        with pytest.raises(ConnectionError, match="whether it had arrived failed too, so that isn't known") as failed:
+            Destination(REPO, create_pr=create_pr).push(folder)
+        assert f"Look at {hub.url}/{REPO}/{place}; if nothing came, push again." in str(failed.value)
+        assert "as it was" not in str(failed.value)
+        assert hub.files(REPO, "refs/pr/1" if create_pr else "main")["coverage.json"] == b"{}"
+
+    @pytest.mark.parametrize(("fault", "error"), [(503, ConnectionError), (413, InputError)])
+    def test_what_was_made_is_named(self, fault: int, error: type[Exception], hub: Hub, folder: Path) -> None:
+        hub.faults = {"POST .*/commit/main": [fault] * 5}
+        with pytest.raises(error, match=f"The repository {REPO} was made, but this model isn't there"):
+            Destination("tiny").push(folder)
+        hub.faults = {"POST .*/commit/two": [fault] * 5}
+        with pytest.raises(error, match=f"The branch two of {REPO} was made, but this model isn't there"):
+            Destination(REPO, revision="two").push(folder)
+        del hub.repositories[REPO]
+        destination = Destination(REPO, revision="two")
+        destination.prepare()  # as before training
+        hub.faults = {"POST .*/commit/two": [fault] * 5}
+        both = f"The repository {REPO} and the branch two of {REPO} were made, but this model isn't there"
+        with pytest.raises(error, match=both):
+            destination.push(folder)
+
+    def test_making_a_repository(self, hub: Hub, folder: Path) -> None:
+        hub.faults = {"POST /api/repos/create": [503] * 5}
+        with pytest.raises(ConnectionError, match=f"{REPO} is as it was; push again later"):
+            Destination(REPO).push(folder)
+        assert not hub.repositories
+        hub.faults = {"POST /api/repos/create": ["lost"]}
+
+        def intervene(asked: str) -> None:  # the Hub goes down just then
+            if "/repos/create" in asked:
+                hub.faults["GET /api/models/"] = [503] * 5
+
+        hub.before = intervene
+        with pytest.raises(ConnectionError, match=f"isn't known. Look at {hub.url}/{REPO}; if nothing came") as failed:
+            Destination(REPO).push(folder)
+        assert hub.repositories and "as it was" not in str(failed.value)
+
+    @pytest.mark.parametrize(
+        "where",
+        [*dict.fromkeys(where for where, _ in FAULTS if "create" not in where), "(HEAD|GET) .*/resolve/"],
+    )
     @pytest.mark.parametrize("fault", [503, "drop"])
     def test_what_stays_leaves_the_remote_as_it_was(
         self, where: str, fault: int | str, hub: Hub, folder: Path
@@ -415,10 +527,16 @@ class TestTraining:
         self, hub: Hub, tmp_path: Path, dataset_folder: Path, vectors_file: Path, capsys: pytest.CaptureFixture
     ) -> None:
         command = ["train", "--dataset", str(dataset_folder), "--vectors", str(vectors_file), *TINY]
-        wanted = ["--push_to_hub", "--hub_model_id", "elsewhere/tiny"]
-        assert main([*command, "--output_dir", str(tmp_path / "out"), *wanted]) == 1
-        assert "no permission to write to elsewhere/tiny" in capsys.readouterr().err
-        assert not (tmp_path / "out").exists()
+        hub.repositories[REPO] = Repository()
+        hub.repositories[REPO].add("main", {})
+        for model_id, message in (
+            ("elsewhere/tiny", "no permission to write to elsewhere/tiny"),
+            ("tiny", f"{REPO} is there and public, so nothing was sent"),
+        ):
+            wanted = ["--push_to_hub", "--hub_model_id", model_id, "--hub_private_repo", "True"]
+            assert main([*command, "--output_dir", str(tmp_path / "out"), *wanted]) == 1
+            assert message in capsys.readouterr().err
+            assert not (tmp_path / "out").exists()
 
 
 class TestProcess:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from glove_bilstm.inference import reading, writing
+from glove_bilstm.inference import parquet
 from glove_bilstm.inference.journal import Journal, beside
 from glove_bilstm.inference.reading import HEAD, BadRow, TextFile, count_rows, read_rows
 from glove_bilstm.vectors.errors import InputError
@@ -64,24 +64,25 @@ def test_rows_however_deep(depth: int, tmp_path: Path) -> None:
 
 
 def test_long_rows_of_parquet_are_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (reading, writing):
-        monkeypatch.setattr(module, "PARQUET_SIZE", 10_000)
+    monkeypatch.setattr(parquet, "GROUP_SIZE", 10_000)
     sizes: list[int] = []
     iter_batches = pq.ParquetFile.iter_batches
     monkeypatch.setattr(
         pq.ParquetFile,
         "iter_batches",
-        lambda self, batch_size: sizes.append(batch_size) or iter_batches(self, batch_size),
+        lambda self, batch_size, columns: sizes.append(batch_size) or iter_batches(self, batch_size, columns=columns),
     )
     texts = [f"{number}" * 1000 for number in range(1, 10)] * 7
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", use_dictionary=False)
     assert [row["text"] for row in read_rows(TextFile.at(tmp_path / "a.parquet"), ["text"], [])] == texts
     assert sizes == [9]
-    rows = ({"text": text, "prediction": "x"} for text in texts)
-    with writing.row_writer(TextFile.at(tmp_path / "b.parquet"), {}, TextFile.at(tmp_path / "a.jsonl")) as write_all:
-        write_all(rows)
-    written = pq.ParquetFile(tmp_path / "b.parquet")
-    assert written.read()["text"].to_pylist() == texts and written.metadata.num_row_groups == 7
+    parquet.write_rows(tmp_path / "b.parquet", ({"text": text, "prediction": "x"} for text in texts), {})
+    answers = [{"prediction": "x"}] * len(texts)
+    added = {"prediction": pa.string()}
+    assert parquet.append_columns(tmp_path / "a.parquet", tmp_path / "c.parquet", added, answers, None)
+    for file in ("b.parquet", "c.parquet"):
+        written = pq.ParquetFile(tmp_path / file)
+        assert written.read()["text"].to_pylist() == texts and written.metadata.num_row_groups == 7
 
 
 def test_a_journal_that_was_killed_at_once_is_of_no_other_job(

@@ -255,7 +255,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         if self.hub_strategy != HubStrategy.END:
             raise ValueError(
                 f"hub_strategy must be end; {HubStrategy(self.hub_strategy).value} would push pickles before that: "
-                "the optimizer's state, or arguments with your token. Leave it out: the model is pushed when it is done."
+                "the optimizer's state, or arguments with your token. Leave it out; the model is pushed at the end."
             )
         if self.restore_callback_states_from_checkpoint:
             raise ValueError(
