@@ -246,6 +246,34 @@ class TestTrainer:
         with pytest.raises(InputError, match=message):
             trainer.train()
 
+    @pytest.mark.parametrize("task", ["single_label_classification", "regression"])
+    def test_labels_that_a_collator_makes(self, task: str, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+            ids = [torch.tensor(row["input_ids"]) for row in rows]
+            labels = torch.tensor([row["mine"] for row in rows])
+            return {"input_ids": torch.nn.utils.rnn.pad_sequence(ids, batch_first=True), "labels": labels}
+
+        rows = [{"input_ids": row["input_ids"], "mine": row["labels"]} for row in self.ROWS]
+        given = {"train_dataset": rows, "eval_dataset": rows, "data_collator": collate}
+        told = {"remove_unused_columns": False}
+        options = {"problem_type": task, "num_labels": 1 if task == "regression" else 2}
+        assert self.make(tmp_path, classifier[1], told, given, **options).train().global_step == 2
+        with pytest.raises(InputError, match="have none of label, labels, label_ids"):
+            self.make(tmp_path, classifier[1], {**told, "class_weights": "balanced"}, given, **options)
+
+    def test_texts_that_a_collator_tokenizes(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        rows = [(f"w{number % 5} w1", number % 2) for number in range(40)]
+
+        def collate(batch: list[tuple[str, int]]) -> dict[str, Any]:
+            texts, labels = zip(*batch, strict=True)
+            return {**classifier[1](list(texts), padding=True, return_tensors="pt"), "labels": torch.tensor(labels)}
+
+        given = {"train_dataset": rows, "eval_dataset": rows, "data_collator": collate}
+        told = {"remove_unused_columns": False}
+        assert self.make(tmp_path, None, {**told, "train_sampling_strategy": "random"}, given).train().global_step == 2
+        with pytest.raises(InputError, match="have no input_ids, by whose number they could be grouped"):
+            self.make(tmp_path, None, told, given).train()
+
     def test_targets_in_other_units(
         self, tmp_path: Path, classifier: tuple[Any, Any], caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -1,6 +1,7 @@
 """What a Trainer's training rows hold: any data set with a length, or a list of rows."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import datasets
@@ -11,19 +12,37 @@ from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from glove_bilstm.vectors.errors import InputError
 
+LABELS = ("label", "labels", "label_ids")
+"""What transformers' collators call `labels`."""
+
 logger = logging.getLogger(__name__)
 
 
 def lengths_of(dataset: Any) -> list[int]:
-    """How many tokens each row has."""
+    """How many tokens each row has.
+
+    Raises:
+        InputError: They aren't tokenized.
+    """
+    if not (isinstance(dataset[0], Mapping) and "input_ids" in dataset[0]):
+        raise InputError(
+            "The training rows have no input_ids, by whose number they could be grouped: tokenize them first, or set "
+            "train_sampling_strategy to random."
+        )
     # Read as a column where there are columns: row by row takes seconds.
     columns = isinstance(dataset, datasets.Dataset)
     return [len(ids) for ids in (dataset["input_ids"] if columns else (row["input_ids"] for row in dataset))]
 
 
 def labels_of(dataset: Any) -> torch.Tensor:
-    """The labels of all rows, ``[N]`` or ``[N, C]``."""
+    """The labels of all rows, ``[N]`` or ``[N, C]``.
+
+    Raises:
+        InputError: They hold none under the names that transformers knows.
+    """
     name = _label_column(dataset)
+    if name is None:
+        raise InputError(f"The training rows have none of {', '.join(LABELS)}, from which classes could be weighed.")
     if isinstance(dataset, datasets.Dataset):
         return torch.as_tensor(dataset[name][:])
     return torch.stack([torch.as_tensor(row[name]) for row in dataset])
@@ -35,9 +54,11 @@ def check_labels(config: GloveBiLSTMConfig, dataset: Any) -> None:
     Raises:
         InputError: They are lists where the task has one label a text, or the other way round.
     """
-    task = config.problem_type
+    task, name = config.problem_type, _label_column(dataset)
+    if name is None:  # a collator of the user's own makes them
+        return
     if task in (SINGLE_LABEL, MULTI_LABEL):
-        dimensions = np.ndim(dataset[0][_label_column(dataset)])
+        dimensions = np.ndim(dataset[0][name])
         if dimensions != (task == MULTI_LABEL):
             raise InputError(
                 f"The model's task is {task}, and the first training row has {'a list' if dimensions else 'one'} for "
@@ -56,5 +77,6 @@ def check_labels(config: GloveBiLSTMConfig, dataset: Any) -> None:
             )
 
 
-def _label_column(dataset: Any) -> str:
-    return "label" if "label" in dataset[0] else "labels"
+def _label_column(dataset: Any) -> str | None:
+    first = dataset[0]
+    return next((name for name in LABELS if name in first), None) if isinstance(first, Mapping) else None
