@@ -51,6 +51,11 @@ class TestBadTrainingInput:
             (
                 [{"text": "x", "label": [0, 1]}, {"text": "x", "label": [1, 0]}] * 20,
                 [],
+                "row 1: 'label' holds [0, 1], which looks like a yes or no for every label",
+            ),
+            (
+                [{"text": "x", "label": ["a", "b"]}, {"text": "x", "label": ["b", "a"]}] * 20,
+                [],
                 "every row has every label of column 'label'. There is nothing to tell apart",
             ),
             (

@@ -309,3 +309,89 @@ def test_a_file_alone_is_no_training_split(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert is_file_alone("held-out.jsonl")
     assert not any(map(is_file_alone, ("demo", ".", "somebody/reviews")))
+
+
+class TestUnlabelled:
+    """Published test splits have no labels, in the form that the file allows."""
+
+    @pytest.mark.parametrize(
+        ("labels", "withheld"),
+        [(["0.5", "1.5", "-0.25"], "-1.0"), (["a", "b", "a"], "-1"), (['["a"]', '["b"]', "[]"], "[]")],
+    )
+    def test_in_csv(self, labels: list[str], withheld: str, tmp_path: Path) -> None:
+        for name, cells in {"train": labels * 7, "test": [withheld] * 5}.items():
+            with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+                csv.writer(file).writerows([["text", "label"], *([f"t{n}", cell] for n, cell in enumerate(cells))])
+        assert set(load(tmp_path).splits) == {"train", "validation"}
+
+    def test_minus_one_may_be_a_label(self, tmp_path: Path) -> None:
+        write_jsonl(tmp_path / "train.jsonl", rows(*[-1, 0, 1] * 7))
+        write_jsonl(tmp_path / "test.jsonl", rows(-1, -1))
+        assert len(load(tmp_path).splits["test"]) == 2
+
+
+class TestCut:
+    def test_every_class_stays_in_training(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Of classes of one row each; at random, and the log says so."""
+        file = write_jsonl(tmp_path / "mine.jsonl", rows(*range(40), *["big"] * 9))
+        for share, cut in ((0.25, 8), (0.75, 8)):
+            caplog.clear()
+            with caplog.at_level(logging.INFO, "glove_bilstm"):
+                data = load(file, share)
+            assert len(data.splits["validation"]) == cut and f"{cut} of the 49 training rows" in caplog.text
+            assert set(data.splits["train"]["label"]) == set(range(41))
+            assert "(at random, seed 0)" in caplog.text and "and 20 more" in caplog.text
+
+    def test_what_is_rare_may_be_lacking(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        load(write_jsonl(tmp_path / "mine.jsonl", rows(*["a"] * 46, *["b"] * 4)), 0.1)
+        assert "No validation text has 1 of the 2 labels (b): their figures there are 0" in caplog.text
+
+    def test_a_class_without_training_texts(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b", "c"])})
+        splits = {"train": rows(*[0, 1] * 7), "validation": rows(0, 2, 1)}
+        DatasetDict({name: Dataset.from_list(of, features=features) for name, of in splits.items()}).save_to_disk(
+            tmp_path / "d"
+        )
+        load(tmp_path / "d")
+        assert "No training text has 1 of the 3 labels (c), so the model can't learn them" in caplog.text
+
+    def test_texts_that_stand_in_both(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        for name in ("train", "validation", "test"):
+            write_jsonl(tmp_path / f"{name}.jsonl", rows(*["a", "b"] * (7 if name == "train" else 2)))
+        with caplog.at_level(logging.INFO, "glove_bilstm"):
+            load(tmp_path)
+        assert caplog.text.count("4 of the 4 ") == 2 and "test texts stand in the training split too." in caplog.text
+
+
+class TestGuess:
+    def test_one_gap_among_few_values(self, tmp_path: Path) -> None:
+        """What counts are rows, of which one in forty holds no number."""
+        file = tmp_path / "mine.csv"
+        cells = ["0.5", "1.0", "0.0"] * 13 + ["NA"]
+        file.write_text("text,label\n" + "".join(f"t{n},{cell}\n" for n, cell in enumerate(cells)))
+        with pytest.raises(InputError, match="'label' holds 'NA', which is no finite number"):
+            load(file)
+
+    def test_decimals(self, tmp_path: Path) -> None:
+        for kind, values in (("regression", ["0.50", "1.25"]), ("single_label_classification", ["1.00", "2.00"])):
+            file = tmp_path / f"{kind}.parquet"
+            labels = pa.array(values * 9).cast(pa.decimal128(5, 2))
+            pq.write_table(pa.table({"text": [f"t{number}" for number in range(18)], "label": labels}), file)
+            assert load(file).problem_type == kind
+
+    def test_lists_as_python_prints_them(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.csv"
+        file.write_text("text,label\nt0,[]\n" + "".join(f"t{n},\"['a', 'b']\"\n" for n in range(9)))
+        with pytest.raises(InputError, match="row 2: 'label' holds .*, a list as Python prints it. Write lists of"):
+            load(file)
+        assert len(load(file, problem_type="single_label_classification").labels) == 2
+
+    def test_lists_as_text(self, tmp_path: Path) -> None:
+        data = load(write_jsonl(tmp_path / "mine.jsonl", rows(*['["a"]', '["b"]', "[]"] * 5)))
+        assert data.problem_type == "multi_label_classification" and data.labels == ["a", "b"]
+
+    def test_as_many_classes_as_rows(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        load(write_jsonl(tmp_path / "mine.jsonl", rows(*[f"id {n // 2 if n < 20 else n}" for n in range(40)])))
+        assert "different values in 30 training rows. If these are no classes" in caplog.text
+        with pytest.raises(InputError, match="stand in columns of their own; told were label, label"):
+            load_labelled_texts(tmp_path / "mine.jsonl", "label", "label", 0.1, 0)

@@ -1,7 +1,7 @@
 """Labelled texts for training, and refusing with a sentence what can't be trained on."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,15 @@ import numpy as np
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from glove_bilstm.training.labels import Labels, guess_problem_type, read_labels, read_targets
+from glove_bilstm.training.labels import (
+    YES_AND_NO,
+    Labels,
+    guess_problem_type,
+    read_labels,
+    read_targets,
+    shortened,
+    yes_or_no,
+)
 from glove_bilstm.training.splits import RawSplit, load_raw_splits
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 from glove_bilstm.vectors.errors import InputError
@@ -18,7 +26,10 @@ from glove_bilstm.vectors.errors import InputError
 logger = logging.getLogger(__name__)
 
 GUESSED = {MULTI_LABEL: "holds lists", REGRESSION: "holds numbers that aren't all whole"}
-CUT = {SINGLE_LABEL: "by class", MULTI_LABEL: "by the rarest label of each", REGRESSION: "at random"}
+AT_RANDOM = "at random"
+CUT = {SINGLE_LABEL: "by class", MULTI_LABEL: "by the rarest label of each", REGRESSION: AT_RANDOM}
+UNLABELLED = {"", "-1", "-1.0", "[]"}
+"""What published test splits hold in the place of labels."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +90,14 @@ def load_labelled_texts(
     Raises:
         InputError: A column, text, label or split can't be used; the message says which and where.
     """
+    columns_told = [column for column in (text_column, text_pair_column, label_column) if column is not None]
+    if len(set(columns_told)) < len(columns_told):
+        raise InputError(f"Texts and labels stand in columns of their own; told were {', '.join(columns_told)}.")
     raw = load_raw_splits(dataset)
     if "train" not in raw:
         raise InputError(f"{dataset} has no split 'train'; it has: {', '.join(raw)}.")
     splits: dict[str, RawSplit] = {name: raw[name] for name in ("train", "validation", "test") if name in raw}
-    if "test" in splits and not _is_labelled(splits["test"], label_column):
+    if "test" in splits and not _is_labelled(splits["test"], splits["train"], label_column):
         logger.info("The test split has no labels, so nothing is measured on it.")
         del splits["test"]
     if problem_type is None:
@@ -115,14 +129,17 @@ def load_labelled_texts(
     )
     own_validation = "validation" in checked
     if not own_validation:
-        kept, cut = _cut_by_class(_groups(encoded["train"], problem_type), validation_share, seed)
+        kept, cut, by_class = _cut_by_class(_groups(encoded["train"], problem_type), validation_share, seed)
         checked["validation"] = checked["train"].select(cut)
         checked["train"] = checked["train"].select(kept)
         logger.info(
             f"There is no validation split: {len(cut):,} of the {len(kept) + len(cut):,} training rows are held out "
-            f"as one ({CUT[problem_type]}, seed {seed})."
+            f"as one ({CUT[problem_type] if by_class else AT_RANDOM}, seed {seed})."
         )
     in_order = DatasetDict({name: checked[name] for name in ("train", "validation", "test") if name in checked})
+    _tell_of_texts(in_order)
+    if problem_type != REGRESSION:
+        _tell_of_classes(in_order, labels, label_column)
     return LabelledTexts(str(dataset), in_order, labels, problem_type, own_validation)
 
 
@@ -149,7 +166,7 @@ def _classes(
             row, label = unknown
             raise InputError(
                 f"{split.at(row)}: the label {label!r} doesn't occur in the training split, which has: "
-                f"{', '.join(labels)}. The splits must share their labels."
+                f"{shortened(labels)}. The splits must share their labels."
             )
     kind = List(Value("float32"), length=len(labels)) if multi_label else ClassLabel(names=labels)
 
@@ -158,6 +175,8 @@ def _classes(
 
     encoded = {name: encode(of_split) for name, of_split in found.items()}
     if multi_label and encoded["train"].all():
+        if set(labels) <= YES_AND_NO:
+            raise yes_or_no(train, column, 0)
         raise InputError(
             f"{train.file or train.name}: every row has every label of column {column!r}. There is nothing to tell "
             "apart."
@@ -193,9 +212,58 @@ def _to_arrow(encoded: np.ndarray) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(encoded.reshape(-1)), encoded.shape[1])
 
 
-def _is_labelled(split: RawSplit, column: str) -> bool:
+def _is_labelled(split: RawSplit, train: RawSplit, column: str) -> bool:
     """Whether a test split has labels at all; published ones often hold none, or -1 throughout."""
-    return column in split.rows.column_names and any(label not in (None, "", -1, []) for label in split.rows[column])
+    if column not in split.rows.column_names:
+        return False
+    found = _as_text(split, column)
+    if not found <= UNLABELLED:
+        return True
+    return not found.isdisjoint({"-1", "-1.0"}) and not found.isdisjoint(_as_text(train, column) - {"", "[]"})
+
+
+def _as_text(split: RawSplit, column: str) -> set[str]:
+    """The distinct labels as text: "" where there is none."""
+    return {"" if label is None else str(label).strip() for label in split.rows[column]}
+
+
+def _tell_of_texts(splits: DatasetDict) -> None:
+    """Say how many texts a model is measured on that it was trained on too."""
+    columns = [column for column in ("text", "text_pair") if column in splits["train"].column_names]
+
+    def texts(split: Dataset) -> Iterator[tuple[str, ...]]:
+        table = split.select_columns(columns).with_format("arrow")[:]  # many times as fast as row by row
+        return zip(*(table.column(column).to_pylist() for column in columns), strict=True)
+
+    known = set(texts(splits["train"]))
+    for name in ("validation", "test"):
+        if name in splits:
+            again = sum(text in known for text in texts(splits[name]))
+            if again:
+                stand = "stands" if again == 1 else "stand"
+                logger.info(f"{again:,} of the {len(splits[name]):,} {name} texts {stand} in the training split too.")
+
+
+def _tell_of_classes(splits: DatasetDict, labels: list[str], column: str) -> None:
+    """Say which classes a split lacks, and whether the column looks like one of classes at all."""
+    rows = len(splits["train"])
+    if len(labels) > rows / 2:
+        logger.warning(
+            f"Column {column!r} has {len(labels):,} different values in {rows:,} training rows. If these are no "
+            "classes, name the column of labels with --label_column; if they are numbers, say --problem_type "
+            f"{REGRESSION}."
+        )
+    for name, split in splits.items():
+        encoded = split.select_columns("label").with_format("numpy")[:]["label"]  # [N] or [N, C]
+        there = encoded.any(axis=0) if encoded.ndim == 2 else np.isin(np.arange(len(labels)), encoded)
+        lacking = [label for label, found in zip(labels, there, strict=True) if not found]
+        if not lacking or not len(split):
+            continue
+        what = f"{len(lacking):,} of the {len(labels):,} labels ({shortened(lacking)})"
+        if name == "train":
+            logger.warning(f"No training text has {what}, so the model can't learn them.")
+        else:
+            logger.warning(f"No {name} text has {what}: their figures there are 0, and count in the macro F1.")
 
 
 def _in_order(names: set[str]) -> list[str]:
@@ -216,17 +284,24 @@ def _groups(encoded: np.ndarray, problem_type: ProblemType) -> np.ndarray:
     return np.where(encoded.any(axis=1), rarest, -1)
 
 
-def _cut_by_class(classes: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide rows into those kept and those cut off, taking the same share of each class ``[N]``."""
+def _cut_by_class(classes: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Divide rows into those kept and those cut off, taking the same share of each class ``[N]``, and never its last.
+
+    Returns:
+        Those kept; those cut off; and whether by class: many classes of few rows each are cut at random.
+    """
     generator = np.random.default_rng(seed)
     starts = np.flatnonzero(np.diff(np.sort(classes))) + 1
     of_classes = np.split(np.argsort(classes, kind="stable"), starts)
-    cut = np.concatenate([generator.permutation(rows)[: round(len(rows) * share)] for rows in of_classes])
-    if len(cut) < len(classes) * share / 2:  # many classes of few rows each, whose shares are rounded to nothing
-        cut = generator.permutation(len(classes))[: round(len(classes) * share)]
+    shuffled = [generator.permutation(rows) for rows in of_classes]
+    cut = np.concatenate([rows[: min(round(len(rows) * share), len(rows) - 1)] for rows in shuffled])
+    by_class = len(cut) >= len(classes) * share / 2
+    if not by_class:  # the shares of many classes are rounded to nothing
+        others = generator.permutation(np.concatenate([rows[1:] for rows in shuffled]))
+        cut = others[: round(len(classes) * share)]
     if not 0 < len(cut) < len(classes):
         raise InputError(
             f"{100 * share:g}% of {len(classes)} training rows can't be held out for validation. Add rows or a "
             "validation split, or set --validation_share."
         )
-    return np.setdiff1d(np.arange(len(classes)), cut, assume_unique=True), np.sort(cut)
+    return np.setdiff1d(np.arange(len(classes)), cut, assume_unique=True), np.sort(cut), by_class

@@ -5,7 +5,10 @@ Columns are read as Arrow arrays, and Python looks at their distinct values only
 
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,11 @@ from glove_bilstm.training.splits import RawSplit
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
 from glove_bilstm.vectors.errors import InputError
 
+PRINTED_LIST = re.compile(r"\[\s*'.*'\s*,?\s*\]", re.DOTALL)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 YES_AND_NO = {"0", "1", "True", "False"}
+SHOWN = 20
+"""How many names a message lists at most."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +71,49 @@ class Labels:
         return lists
 
 
+def shortened(names: Sequence[str]) -> str:
+    """Names in a row, the first of many."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def yes_or_no(split: RawSplit, column: str, row: int) -> InputError:
+    """What to say of lists that don't hold names."""
+    return InputError(
+        f"{split.at(row)}: {column!r} holds {split.rows[row][column]!r}, which looks like a yes or no for every "
+        "label. A list of labels holds the names of those that apply."
+    )
+
+
 def guess_problem_type(split: RawSplit, column: str) -> ProblemType:
     """The task that a column of labels means: lists, numbers that aren't all whole, or classes.
 
-    In csv, where all is text, what every cell holds counts: a JSON array, or a number.
+    Of text, what every cell holds counts: a JSON array, or in csv, where all is text, a number.
 
     Raises:
-        InputError: There is no such column.
+        InputError: There is no such column, or it holds lists as Python prints them.
     """
     values = split.column(column)
     if _is_list(values.type):
         return MULTI_LABEL
-    if pa.types.is_floating(values.type):
-        numbers = values.to_numpy()
-    elif split.untyped:
-        cells = [cell for cell in pc.unique(values).to_pylist() if cell.strip()]
+    if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        numbers = values.cast(pa.float64()).to_numpy()
+    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        distinct = pc.value_counts(pc.drop_null(values)).to_pylist()
+        cells = {one["values"]: one["counts"] for one in distinct if one["values"].strip()}
         if cells and all(_as_list(cell) is not None for cell in cells):
             return MULTI_LABEL
+        printed = next((cell for cell in cells if PRINTED_LIST.fullmatch(cell.strip())), None)
+        if printed is not None:
+            raise InputError(
+                f"{split.at(pc.index(values, printed).as_py())}: {column!r} holds {printed!r}, a list as Python "
+                "prints it. Write lists of labels as JSON, as json.dumps does; or say --problem_type "
+                f"{SINGLE_LABEL} if that is the name of a class."
+            )
         numbers = np.array([_as_number(cell) for cell in cells])
         # A few that are no numbers, such as "n/a", are named when they are read.
-        if not cells or np.isnan(numbers).mean() > 0.1:
+        others = sum(count for count, number in zip(cells.values(), numbers, strict=True) if np.isnan(number))
+        if not (split.untyped and cells) or others > 0.1 * sum(cells.values()):
             return SINGLE_LABEL
     else:
         return SINGLE_LABEL
@@ -127,10 +156,7 @@ def read_labels(split: RawSplit, column: str, multi_label: bool) -> Labels:
         pairs, times = np.unique(np.stack([rows, ids]), axis=1, return_counts=True)
         if (times > 1).any():
             row = int(pairs[0, (times > 1).argmax()])
-            raise InputError(
-                f"{split.at(row)}: {column!r} holds {split.rows[row][column]!r}, which looks like a yes or no for "
-                "every label. A list of labels holds the names of those that apply."
-            )
+            raise yes_or_no(split, column, row)
     return Labels([str(name) for name in positions], ids, rows, len(split.rows))
 
 
@@ -152,7 +178,7 @@ def read_known_labels(split: RawSplit, column: str, known: list[str], problem_ty
     unknown = labels.first_unknown(known)
     if unknown is not None:
         row, label = unknown
-        raise InputError(f"{split.at(row)}: the model doesn't know the label {label!r}; it knows: {', '.join(known)}.")
+        raise InputError(f"{split.at(row)}: the model doesn't know the label {label!r}; it knows: {shortened(known)}.")
     by_row = labels.by_row()
     return by_row if problem_type == MULTI_LABEL else [label for (label,) in by_row]
 
@@ -217,6 +243,8 @@ def _parse_lists(split: RawSplit, column: str, values: pa.Array) -> pa.Array:
 
 def _name(value: Any, feature: Any) -> str | None:
     """The name of a class; None if it isn't one."""
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, float) and value.is_integer():  # whole numbers of a column with a gap in it
         value = int(value)
     if isinstance(value, str):

@@ -48,7 +48,8 @@ class ClassificationMetrics(evaluate.Metric):
 
     def _compute(self, predictions: list[int], references: list[int]) -> dict[str, float]:
         ids = list(range(len(self.labels)))
-        # A class that never occurs and is never predicted counts as 0, which is what scikit-learn does with a warning.
+        # A class that never occurs counts as 0, as in scikit-learn with all `labels` given; left out, as it does by
+        # itself, it would let two splits be means over different classes.
         precision, recall, f1, _ = precision_recall_fscore_support(
             references, predictions, labels=ids, average=None, zero_division=0.0
         )

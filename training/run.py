@@ -28,6 +28,7 @@ from glove_bilstm.training.checkpoints import (
     options_of,
 )
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
+from glove_bilstm.training.labels import shortened
 from glove_bilstm.training.metrics import measure
 from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
@@ -140,7 +141,7 @@ def train_classifier(
         target_mean, target_std = float(targets.mean()), float(targets.std())
         shown = f"target: {data.labels[0]}, mean {target_mean:.6g}, standard deviation {target_std:.6g}"
     else:
-        shown = f"labels: {', '.join(data.labels)}"
+        shown = f"labels: {shortened(data.labels)}"
     logger.info(f"Data set {data.name}: {sizes}; {shown}")
 
     tokenizer, matrix, coverage, provenance = prepare_words(data, model_arguments, training_arguments.seed)
