@@ -90,6 +90,7 @@ def make_card(
     problem_type = result.data.problem_type
     vectors = cast(dict[str, Any], config.word_vectors)
     known = NAMED_SETS.get(vectors["name"])
+    epochs, told_epochs = result.metrics["epoch"], training.num_train_epochs
     embedding_share = result.model.get_input_embeddings().weight.numel() / result.model.num_parameters()
     return ModelCard.from_template(
         _metadata(result, model_id, about),
@@ -127,8 +128,8 @@ def make_card(
         vocabulary=f"{config.vocab_size:,}",
         strategy=result.strategy,
         arguments=training.to_dict(),
-        longest=f"{training.max_steps:,} steps" if training.max_steps > 0 else f"{training.num_train_epochs:g} epochs",
-        epochs=f"{result.metrics['epoch']:.3g}",
+        longest=f"{training.max_steps:,} steps" if training.max_steps > 0 else f"{told_epochs:,g} epochs",
+        epochs=f"{epochs:.3g}" if epochs < 99.5 else f"{epochs:,.0f}",
         best_metric=str(training.metric_for_best_model).removeprefix("eval_"),
         step_size=training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
         steps=f"{result.steps:,}",

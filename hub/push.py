@@ -310,7 +310,7 @@ class Destination:
             )
         if pickles:
             logger.warning(
-                "%s holds %s from elsewhere, which this push leaves there. Such files are pickles: they run code "
+                "%s holds %s from elsewhere, which this push leaves there. Such files may be pickles, which run code "
                 "where they are loaded, and arguments of training may hold a token. Remove what you don't need with "
                 "`hf repos delete-files %s %s%s`. Earlier commits keep it: revoke a token that was in it.",
                 self.repo_id,

@@ -16,7 +16,7 @@ WORD_LISTS = ("tokenizer.json", "coverage.json", "drift.json")
 """Files of words, which may look like paths."""
 SECRETS = re.compile(
     r"\b(?:hf_\w{30,}|api_org_\w{30,}|gh[pousr]_\w{30,}|github_pat_\w{22,}|glpat-[\w-]{20,}|AKIA[0-9A-Z]{16}|"
-    r"AIza[\w-]{35}|xox[abeprs]-[\w-]{10,}|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,})|"
+    r"AIza[\w-]{35}|sk-[0-9a-f]{32,}\b|xox[abeprs]-[\w-]{10,}|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,})|"
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 LOCAL_PATHS = re.compile(
@@ -25,9 +25,10 @@ LOCAL_PATHS = re.compile(
     r"/(?:home|Users|tmp|var|mnt|srv|gpfs\d*|nfs\d*|lustre|Volumes|private/(?:var|tmp)|run/user|dev/shm|"
     r"content/(?:g?drive|sample_data)|kaggle/(?:working|input|temp))/[\w.]|"
     # Of roots that are words too, as in "work/life", it takes more.
-    r"/(?:root|work|workspace|data|media|scratch|opt|content|project|projects)/(?:\.\w|[\w.-]+/[\w.])|"
+    r"/(?:root|work|workspace|data|media|scratch|opt|content|project|projects)/(?:\.\w|[\w.-]+/[\w.]|[\w-]+\.\w)|"
     r"~/[A-Za-z.])[^\s\"'`)]*|"
-    r"(?<!\w)[A-Za-z]:(?:[\\/]{1,2}Users[\\/]{1,2}\w|(?:\\{1,2}|/)[\w.-]+(?:\\{1,2}|/)\w)[^\s\"'`)]*"
+    # A single backslash may begin an escape, as of a line's end in JSON.
+    r"(?<!\w)[A-Z]:(?:[\\/]{1,2}Users[\\/]{1,2}\w|(?:\\\\|\\(?![nrt])|/)[\w.-]+(?:\\{1,2}|/)\w)[^\s\"'`)]*"
 )
 
 

@@ -1,5 +1,6 @@
 """Jobs: a file of texts in, a file with predictions out; cut off at any moment, they go on where they were."""
 
+import errno
 import json
 import logging
 from collections import deque
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 Classify = Callable[[Iterable[Text]], Iterator[dict[str, Any]]]
 """Texts → what `classify_texts` says of each, in their order."""
 OnError = Literal["stop", "skip"]
+NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 REPORTED = 20
 """How many bad rows are told of one by one."""
 
@@ -156,7 +158,7 @@ def _naming(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None or isinstance(error, BrokenPipeError):  # that is who reads the progress bar
+        if error.errno not in NO_SPACE or error.filename is not None:
             raise
         raise OSError(f"{output} can't be written: {error}") from error
 

@@ -171,7 +171,9 @@ def count_rows(source: TextFile) -> int:
             if source.format == "jsonl":
                 return sum(1 for line in file if line.strip(JSON_SPACE.encode()))
             return sum(1 for _ in READERS[source.format](file, ""))
-    except (csv.Error, pa.ArrowInvalid) as error:
+    except (csv.Error, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:  # it says itself what is wrong
+            raise
         raise InputError(f"{source.path} can't be read as {source.format}: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """Each option reaches what it is meant for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,3 +182,5 @@ class TestRun:
     def test_patience_where_it_can_mean_something(self) -> None:
         for told, patience in (({}, 4), ({"eval_strategy": "no"}, 0), ({"early_stopping_patience": 0}, 0)):
             assert GloveBiLSTMTrainingArguments(output_dir="x", **told).early_stopping_patience == patience
+        usual = GloveBiLSTMTrainingArguments(output_dir="x")
+        assert replace(usual, eval_strategy="no", load_best_model_at_end=False).early_stopping_patience == 0

@@ -43,7 +43,7 @@ class TestScan:
         [
             "github_pat_" + "11ABCDEFG0abcdefghijkl_mnopq", "-----BEGIN OPENSSH PRIVATE KEY-----",
             "-----BEGIN PRIVATE KEY-----", "glpat-" + "abcdefghij0123456789", "AIza" + "SyA12345678" * 3 + "90",
-            "xoxb-" + "1234567890-abcdefghijkl", "sk-proj-" + "Abcdefghij0123456789",
+            "xoxb-" + "1234567890-abcdefghijkl", "sk-proj-" + "Abcdefghij0123456789", "sk-" + "0123456789abcdef" * 2,
         ],
     )  # fmt: skip
     def test_other_secrets(self, text: str, folder: Path) -> None:
@@ -58,6 +58,7 @@ class TestScan:
             "/home/me", "/home/.x", "file:///home/me/x", "path:/home/me/x", "~/.ssh/id", "/content/drive/MyDrive/x",
             "/kaggle/working/x", "/opt/me/data", "/private/var/folders/x", "/gpfs/me", "/nfs/me/x", "/run/user/1000",
             "D:\\data\\me", "D:\\\\data\\\\me", "D:/data/me", "/root/.cache", "/data/me/x.csv", "/work/me/x",
+            "/data/reviews.csv",
         ],
     )  # fmt: skip
     def test_other_paths(self, path: str, folder: Path) -> None:
@@ -83,7 +84,7 @@ class TestScan:
         texts = """balance of family /work/life, news /media/press and /data, either/or /root/cause
             https://host/home/me s3://bucket/tmp/x ../home/x and/or/work/life/balance http://host:80/var/x
             sk-learn-compatible-estimators-all task-specific-pretraining-0 hf_hub_download AKIA xoxo-xoxo
-            so sad D: / and C:/ or D:\\ or a:b -----BEGIN PUBLIC KEY-----"""
+            so sad D: / and C:/ or D:\\ or a:b -----BEGIN PUBLIC KEY----- Q:\\nfoo\\nbar at noon: a:/b/c"""
         (folder / "README.md").write_text(texts)
         assert "README.md" in plan_push(folder).files
 

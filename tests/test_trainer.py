@@ -274,6 +274,28 @@ class TestTrainer:
         with pytest.raises(InputError, match="have no input_ids, by whose number they could be grouped"):
             self.make(tmp_path, None, told, given).train()
 
+    def test_rows_that_a_transform_makes(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        def tokenize(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            return {"input_ids": [[2 + number % 5] * (1 + number % 3) for number in batch["n"]],
+                    "labels": [float(number % 7) for number in batch["n"]]}  # fmt: skip
+
+        rows = Dataset.from_dict({"n": list(range(40))}).with_transform(tokenize)
+        given = {"train_dataset": rows, "eval_dataset": rows}
+        told = {"remove_unused_columns": False}
+        options: dict[str, Any] = {"problem_type": "regression", "num_labels": 1, "target_mean": 3.0}
+        assert self.make(tmp_path, classifier[1], told, given, **options).train().global_step == 2
+
+    def test_a_sampler_of_a_subclass(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        class Mine(GloveBiLSTMTrainer):
+            def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+                return torch.utils.data.SequentialSampler(range(7))
+
+        arguments = GloveBiLSTMTrainingArguments(
+            output_dir=str(tmp_path), eval_strategy="no", use_cpu=True, train_sampling_strategy="random"
+        )
+        trainer = Mine(classifier[0], arguments, train_dataset=self.ROWS, processing_class=classifier[1])
+        assert [len(batch["labels"]) for batch in trainer.get_train_dataloader()] == [7]
+
     def test_targets_in_other_units(
         self, tmp_path: Path, classifier: tuple[Any, Any], caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -267,6 +267,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         self._check_strategy()
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")
+        if self.early_stopping_patience == PATIENCE and not self.load_best_model_at_end:
+            self.early_stopping_patience = 0  # of arguments that others were made of, by `dataclasses.replace`
         if self.early_stopping_patience and not self.load_best_model_at_end:
             raise ValueError(
                 "early_stopping_patience means nothing where the best checkpoint isn't kept. Leave it out, or "

@@ -1,8 +1,8 @@
 """What a Trainer's training rows hold: any data set with a length, or a list of rows."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import datasets
 import numpy as np
@@ -24,14 +24,12 @@ def lengths_of(dataset: Any) -> list[int]:
     Raises:
         InputError: They aren't tokenized.
     """
-    if not (isinstance(dataset[0], Mapping) and "input_ids" in dataset[0]):
+    if len(dataset) and not (isinstance(dataset[0], Mapping) and "input_ids" in dataset[0]):
         raise InputError(
             "The training rows have no input_ids, by whose number they could be grouped: tokenize them first, or set "
             "train_sampling_strategy to random."
         )
-    # Read as a column where there are columns: row by row takes seconds.
-    columns = isinstance(dataset, datasets.Dataset)
-    return [len(ids) for ids in (dataset["input_ids"] if columns else (row["input_ids"] for row in dataset))]
+    return list(map(len, _values(dataset, "input_ids")))
 
 
 def labels_of(dataset: Any) -> torch.Tensor:
@@ -43,9 +41,7 @@ def labels_of(dataset: Any) -> torch.Tensor:
     name = _label_column(dataset)
     if name is None:
         raise InputError(f"The training rows have none of {', '.join(LABELS)}, from which classes could be weighed.")
-    if isinstance(dataset, datasets.Dataset):
-        return torch.as_tensor(dataset[name][:])
-    return torch.stack([torch.as_tensor(row[name]) for row in dataset])
+    return torch.stack([torch.as_tensor(label) for label in _values(dataset, name)])
 
 
 def check_labels(config: GloveBiLSTMConfig, dataset: Any) -> None:
@@ -77,6 +73,14 @@ def check_labels(config: GloveBiLSTMConfig, dataset: Any) -> None:
             )
 
 
+def _values(dataset: Any, name: str) -> Iterable[Any]:
+    """What all rows hold under a name."""
+    # Read as a column where there is one: row by row takes seconds. (A transform may make what is in none.)
+    if isinstance(dataset, datasets.Dataset) and name in dataset.column_names:
+        return cast(Iterable[Any], dataset[name])
+    return (row[name] for row in dataset)
+
+
 def _label_column(dataset: Any) -> str | None:
-    first = dataset[0]
+    first = dataset[0] if len(dataset) else None
     return next((name for name in LABELS if name in first), None) if isinstance(first, Mapping) else None

@@ -11,7 +11,7 @@ import datasets
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, SequentialSampler
 from transformers import Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
@@ -185,10 +185,13 @@ class GloveBiLSTMTrainer(Trainer):
         """
         if not hasattr(self.train_dataset, "__len__"):
             raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
-        check_labels(self._config, self.train_dataset)
+        by_row = not isinstance(self.train_dataset, IterableDataset)
+        if by_row:
+            check_labels(self._config, self.train_dataset)
+        own_sampler = type(self)._get_train_sampler is not Trainer._get_train_sampler  # of somebody's subclass
         if self.args.train_sampling_strategy == "group_by_length":
             loader = self._batches_by(lengths_of(self.train_dataset))
-        elif self.args.train_sampling_strategy == "random":
+        elif self.args.train_sampling_strategy == "random" and by_row and not own_sampler:
             # Not by transformers' own sampler: it has several processes read some rows twice.
             loader = self._batches_by([1] * len(cast(datasets.Dataset, self.train_dataset)))
         else:
