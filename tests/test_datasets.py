@@ -34,6 +34,15 @@ def test_splits_under_their_usual_names(tmp_path: Path) -> None:
     assert data.splits["validation"]["text"][:] == ["t0", "t1"]
 
 
+def test_splits_of_other_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    splits = {name: Dataset.from_list(rows(*"ab" * 7)) for name in ("train", "dev", "challenge")}
+    DatasetDict(splits).save_to_disk(tmp_path / "d")
+    with caplog.at_level(logging.INFO, "glove_bilstm"):
+        data = load(tmp_path / "d")
+    assert set(data.splits) == {"train", "validation"} and data.own_validation
+    assert "Neither trained nor measured on: challenge." in caplog.text
+
+
 def test_validation_is_cut_by_class_and_repeatably(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = write_jsonl(tmp_path / "mine.jsonl", rows(*(["a"] * 40 + ["b"] * 12 + ["c"])))
     with caplog.at_level(logging.INFO, "glove_bilstm"):

@@ -97,6 +97,9 @@ def load_labelled_texts(
     if "train" not in raw:
         raise InputError(f"{dataset} has no split 'train'; it has: {', '.join(raw)}.")
     splits: dict[str, RawSplit] = {name: raw[name] for name in ("train", "validation", "test") if name in raw}
+    unused = [name for name in raw if name not in splits]
+    if unused:
+        logger.info(f"Neither trained nor measured on: {shortened(unused)}.")
     if "test" in splits and not _is_labelled(splits["test"], splits["train"], label_column):
         logger.info("The test split has no labels, so nothing is measured on it.")
         del splits["test"]

@@ -1,10 +1,6 @@
 """Reading data sets as they come, before their columns are looked at."""
 
-import csv
-import gzip
 import re
-import sys
-import zlib
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
@@ -13,14 +9,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, Features, Value, load_dataset, load_from_disk
-from datasets.data_files import DataFilesDict, get_data_patterns
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from datasets.data_files import SPLIT_KEYWORDS, DataFilesDict, get_data_patterns, sanitize_patterns
+from datasets.info import DatasetInfosDict
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import metadata_load
 
+from glove_bilstm.training.csv_files import read_csv_splits
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.sources import DEMO
 
 BUILDERS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-"""File endings, before any .gz, and the `datasets` builder that reads them."""
+"""File endings, before any .gz, and the `datasets` builder of their format, or "csv", whose files are read here."""
+USUAL_NAMES = {word: str(split) for split, words in SPLIT_KEYWORDS.items() for word in words}
+"""What a split may be called → what it is called here."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,10 @@ def find_split(dataset: str | Path, name: str | None, default: str) -> RawSplit:
     """
     splits = load_raw_splits(dataset)
     name = name or (next(iter(splits)) if len(splits) == 1 else default)
-    if name not in splits:
+    usual = name if name in splits else USUAL_NAMES.get(name)
+    if usual not in splits:
         raise InputError(f"{dataset} has no split {name!r}; it has: {', '.join(splits)}. Name one with --split.")
-    return splits[name]
+    return splits[usual]
 
 
 def is_file_alone(dataset: str) -> bool:
@@ -130,7 +133,7 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
         InputError: It isn't there or can't be read; the message says what was looked for.
     """
     files: dict[str, list[str]] = {}
-    untyped = False
+    builder: str | None = None
     path = Path(dataset).expanduser()
     if dataset == DEMO:
         folder = Path(str(resource_files("glove_bilstm.demo")))
@@ -144,25 +147,29 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
             )
         _check_filled(path, path)
         files = {"train": [str(path)]}
-        untyped = builder == "csv"
-        loaded = _load(builder, path, data_files=files, **_csv_options(path))
+        loaded = read_csv_splits(files, {}) if builder == "csv" else _load(builder, path, data_files=files)
     elif path.is_dir():
-        files = _files_by_split(path)
-        all_files = [Path(file) for of_split in files.values() for file in of_split]
-        untyped = bool(all_files) and all(_ending(file) in (".csv", ".tsv") for file in all_files)
-        if untyped:
-            options = [_csv_options(file) for file in all_files]
-            loaded = _load("csv", path, data_files=files, **options[0])
-        else:
-            loaded = _load(str(path.resolve()), path)  # "." is no name for it
+        card = {} if _was_saved(path) else _configuration(path)
+        files = {} if _was_saved(path) else _files_by_split(path, card)
+        builder = _common_builder(path, files)
+        # "." is no name for a folder.
+        loaded = read_csv_splits(files, card["features"]) if builder == "csv" else _load(str(path.resolve()), path)
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and not Path(str(dataset)).suffix:
         loaded = _load(str(dataset), None)
     else:
         raise InputError(f"There is no file or folder {path}. Give one that exists, a data set's Hub id, or '{DEMO}'.")
-    return {
-        str(name): RawSplit(str(name), rows, Path(files[name][0]) if len(files.get(name, [])) == 1 else None, untyped)
-        for name, rows in loaded.items()
-    }
+    return _under_usual_names(loaded, files, untyped=builder == "csv")
+
+
+def _under_usual_names(loaded: DatasetDict, files: dict[str, list[str]], untyped: bool) -> dict[str, RawSplit]:
+    """Splits as they were found; "dev" is "validation", as of a folder of files, unless that would be two splits."""
+    splits = {}
+    for found, rows in loaded.items():
+        usual = USUAL_NAMES.get(found, found)
+        name = found if any(other != found and USUAL_NAMES.get(other) == usual for other in loaded) else usual
+        file = Path(files[found][0]) if len(files.get(found, [])) == 1 else None
+        splits[name] = RawSplit(name, rows, file, untyped)
+    return splits
 
 
 def _is_utf8(value: pa.Scalar) -> bool:
@@ -205,54 +212,69 @@ def _ending(file: Path) -> str:
     return Path(file.name.lower().removesuffix(".gz")).suffix
 
 
-def _csv_options(file: Path) -> dict[str, Any]:
-    """How to read a csv or tsv file (nothing for others): as text, so that "NA" and "1984" stay what they are.
+def _configuration(folder: Path) -> dict[str, Any]:
+    """What a folder's data card, if any, says of its one configuration, or of the default one: "features" at least.
 
     Raises:
-        InputError: It isn't a row of column names and then rows of at most as many fields.
+        InputError: The card can't be read, or has several configurations and no default.
     """
-    if _ending(file) not in (".csv", ".tsv"):
-        return {}
-    mark = {".csv": ",", ".tsv": "\t"}[_ending(file)]
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
+    card = folder / "README.md"
     try:
-        with opener(file, "rt", encoding="utf-8-sig", newline="") as lines:
-            csv.field_size_limit(sys.maxsize)
-            rows = csv.reader(lines, delimiter=mark)
-            header = next(rows, [])
-            number = 0
-            # Where all rows have a field too many, pandas takes the first for an index, and says nothing.
-            for number, row in enumerate(rows, 1):
-                if len(row) > len(header) > 0:
-                    raise InputError(
-                        f"{file}, row {number}: there are {len(row)} fields and {len(header)} column names. Quote "
-                        "texts that hold the mark between fields."
-                    )
-    except (UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise InputError(f"{file} isn't UTF-8 text: {error}. Save it as UTF-8.") from error
-    except (EOFError, zlib.error) as error:
-        raise InputError(f"{file} is damaged ({error}). Get it again.") from error
-    if header and not number:
-        raise InputError(f"{file} has no rows. Fill it, or take it away.")
-    if not header or len(set(header)) < len(header):
+        head = metadata_load(card) or {} if card.is_file() else {}
+        configurations = MetadataConfigs.from_dataset_card_data(head)
+        infos = DatasetInfosDict.from_dataset_card_data(head)
+        chosen = configurations.get_default_config_name()
+    except Exception as error:  # the yaml reader and each check of what it read raise their own
+        raise InputError(f"{card}: its head can't be read: {error}. Correct it, or take the file away.") from error
+    if configurations and chosen is None:
         raise InputError(
-            f"{file} must begin with a row of column names, each once; it begins with: {', '.join(header)}."
+            f"{folder} holds several configurations: {', '.join(configurations)} ({card} lists their files). Name the "
+            "folder or file of one."
         )
-    return {"sep": mark, "keep_default_na": False, "features": Features({name: Value("string") for name in header})}
+    if chosen is None and len(infos) == 1:
+        chosen = next(iter(infos))
+    features = infos[chosen].features if chosen in infos else None
+    return {"features": features or {}, **configurations.get(chosen, {})}
 
 
-def _files_by_split(folder: Path) -> dict[str, list[str]]:
-    """The files that `load_dataset(folder)` takes for each split, for messages."""
+def _files_by_split(folder: Path, configuration: dict[str, Any]) -> dict[str, list[str]]:
+    """The files of each split as `load_dataset(folder)` finds them, of the formats known here."""
     base = folder.resolve()
+    start = str(base / (configuration.get("data_dir") or ""))
     try:
-        found = DataFilesDict.from_patterns(get_data_patterns(str(base)), base_path=str(base))
-    except FileNotFoundError:  # no data files; loading says so
+        listed = configuration.get("data_files")
+        patterns = get_data_patterns(start) if listed is None else sanitize_patterns(listed)
+        found = DataFilesDict.from_patterns(patterns, base_path=start)
+    except (FileNotFoundError, ValueError):  # no data files, or none that a card lists; loading says so
         return {}
-    for file in (Path(file) for files in found.values() for file in files):
-        _check_filled(file, folder / file.relative_to(base))
-    return {
-        str(split): [str(folder / Path(file).relative_to(base)) for file in files] for split, files in found.items()
-    }
+    if not all(Path(file).is_relative_to(base) for of_split in found.values() for file in of_split):
+        return {}  # a card may list files elsewhere, which can be loaded and have no name in this folder
+    by_split = {}
+    for split, of_split in found.items():
+        files = [Path(file) for file in of_split if _ending(Path(file)) in BUILDERS]
+        for file in files:
+            _check_filled(file, folder / file.relative_to(base))
+        if files:  # not notes alone
+            by_split[str(split)] = [str(folder / file.relative_to(base)) for file in files]
+    return by_split
+
+
+def _common_builder(folder: Path, files: dict[str, list[str]]) -> str | None:
+    """The builder for all files of a folder; None where there are none of a known format.
+
+    Raises:
+        InputError: The files need several, of which `load_dataset` would choose one without a word.
+    """
+    examples: dict[str, str] = {}
+    for file in (file for of_split in files.values() for file in of_split):
+        examples.setdefault(BUILDERS[_ending(Path(file))], file)
+    if len(examples) > 1:
+        one, other, *_ = examples.values()
+        raise InputError(
+            f"{folder} holds files of several formats, of which only one can be read: {one} and {other}. Take one "
+            "away, or name a file."
+        )
+    return next(iter(examples), None)
 
 
 def _check_filled(file: Path, name: Path) -> None:
