@@ -19,16 +19,16 @@ SECRETS = re.compile(
     r"AIza[\w-]{35}|sk-[0-9a-f]{32,}\b|xox[abeprs]-[\w-]{10,}|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,})|"
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
 )
+ESCAPES = re.compile(r"(?<!\\)\\[nrt]")
 LOCAL_PATHS = re.compile(
     # A path begins here, or after file://; in "https://host/home/" it doesn't.
     r"(?:(?<![\w./\\])|(?<=\bfile://))(?:"
     r"/(?:home|Users|tmp|var|mnt|srv|gpfs\d*|nfs\d*|lustre|Volumes|private/(?:var|tmp)|run/user|dev/shm|"
     r"content/(?:g?drive|sample_data)|kaggle/(?:working|input|temp))/[\w.]|"
     # Of roots that are words too, as in "work/life", it takes more.
-    r"/(?:root|work|workspace|data|media|scratch|opt|content|project|projects)/(?:\.\w|[\w.-]+/[\w.]|[\w-]+\.\w)|"
+    r"/(?:root|work|workspace|data|media|scratch|opt|content|project|projects)/(?:\.\w|[\w.-]+/[\w.])|"
     r"~/[A-Za-z.])[^\s\"'`)]*|"
-    # A single backslash may begin an escape, as of a line's end in JSON.
-    r"(?<!\w)[A-Z]:(?:[\\/]{1,2}Users[\\/]{1,2}\w|(?:\\\\|\\(?![nrt])|/)[\w.-]+(?:\\{1,2}|/)\w)[^\s\"'`)]*"
+    r"(?<!\w)(?:[A-Za-z]:(?:[\\/]{1,2}Users[\\/]{1,2}|\\{1,2}[\w.-]+\\{1,2})|[A-Z]:/[\w.-]+/)\w[^\s\"'`)]*"
 )
 
 
@@ -52,6 +52,8 @@ def scan_file(file: Path, folder: Path) -> None:
     token = get_token()
     paths = file.suffix != ".png" and file.name not in WORD_LISTS
     for number, line in enumerate(text.splitlines(), 1):
+        if file.suffix == ".json":  # the ends of lines in a text, which look like a drive's folders
+            line = ESCAPES.sub(" ", line)
         if SECRETS.search(line) or (token and token in line):
             what = "a secret"
         elif found := (paths and LOCAL_PATHS.search(line)) or exact.search(re.sub(r"\\+", "/", line)):

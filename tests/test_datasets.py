@@ -325,7 +325,7 @@ class TestUnlabelled:
 
     @pytest.mark.parametrize(
         ("labels", "withheld"),
-        [(["0.5", "1.5", "-0.25"], "-1.0"), (["a", "b", "a"], "-1"), (['["a"]', '["b"]', "[]"], "[]")],
+        [(["0.5", "1.5", "0.25"], "-1.0"), (["a", "b", "a"], "-1"), (['["a"]', '["b"]', "[]"], "[]")],
     )
     def test_in_csv(self, labels: list[str], withheld: str, tmp_path: Path) -> None:
         for name, cells in {"train": labels * 7, "test": [withheld] * 5}.items():
@@ -336,6 +336,8 @@ class TestUnlabelled:
     def test_minus_one_may_be_a_label(self, tmp_path: Path) -> None:
         write_jsonl(tmp_path / "train.jsonl", rows(*[-1, 0, 1] * 7))
         write_jsonl(tmp_path / "test.jsonl", rows(-1, -1))
+        assert len(load(tmp_path).splits["test"]) == 2
+        write_jsonl(tmp_path / "train.jsonl", rows(*[-0.5, 0.25, 1.5] * 7))
         assert len(load(tmp_path).splits["test"]) == 2
 
 
@@ -350,6 +352,11 @@ class TestCut:
             assert len(data.splits["validation"]) == cut and f"{cut} of the 49 training rows" in caplog.text
             assert set(data.splits["train"]["label"]) == set(range(41))
             assert "(at random, seed 0)" in caplog.text and "and 20 more" in caplog.text
+
+    def test_tags_that_occur_once(self, tmp_path: Path) -> None:
+        """With hardly a row to spare, the cut takes what it was told to."""
+        data = load(write_jsonl(tmp_path / "mine.jsonl", rows(*[["all", f"tag {n}"] for n in range(40)])))
+        assert len(data.splits["validation"]) == 10 and len(data.splits["train"]) == 30
 
     def test_what_is_rare_may_be_lacking(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         load(write_jsonl(tmp_path / "mine.jsonl", rows(*["a"] * 46, *["b"] * 4)), 0.1)
@@ -401,6 +408,6 @@ class TestGuess:
 
     def test_as_many_classes_as_rows(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         load(write_jsonl(tmp_path / "mine.jsonl", rows(*[f"id {n // 2 if n < 20 else n}" for n in range(40)])))
-        assert "different values in 30 training rows. If these are no classes" in caplog.text
+        assert "has 30 different values in 40 training rows. If these are no classes" in caplog.text
         with pytest.raises(InputError, match="stand in columns of their own; told were label, label"):
             load_labelled_texts(tmp_path / "mine.jsonl", "label", "label", 0.1, 0)

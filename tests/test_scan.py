@@ -58,7 +58,7 @@ class TestScan:
             "/home/me", "/home/.x", "file:///home/me/x", "path:/home/me/x", "~/.ssh/id", "/content/drive/MyDrive/x",
             "/kaggle/working/x", "/opt/me/data", "/private/var/folders/x", "/gpfs/me", "/nfs/me/x", "/run/user/1000",
             "D:\\data\\me", "D:\\\\data\\\\me", "D:/data/me", "/root/.cache", "/data/me/x.csv", "/work/me/x",
-            "/data/reviews.csv",
+            "c:\\Users\\me\\x", "D:\\training\\runs\\x",
         ],
     )  # fmt: skip
     def test_other_paths(self, path: str, folder: Path) -> None:
@@ -84,9 +84,17 @@ class TestScan:
         texts = """balance of family /work/life, news /media/press and /data, either/or /root/cause
             https://host/home/me s3://bucket/tmp/x ../home/x and/or/work/life/balance http://host:80/var/x
             sk-learn-compatible-estimators-all task-specific-pretraining-0 hf_hub_download AKIA xoxo-xoxo
-            so sad D: / and C:/ or D:\\ or a:b -----BEGIN PUBLIC KEY----- Q:\\nfoo\\nbar at noon: a:/b/c"""
+            so sad D: / and C:/ or D:\\ or a:b -----BEGIN PUBLIC KEY----- at noon: a:/b/c
+            GET /data/items.json ](/media/logo.png)"""
         (folder / "README.md").write_text(texts)
         assert "README.md" in plan_push(folder).files
+
+    def test_the_end_of_a_line_in_json_is_no_folder(self, folder: Path) -> None:
+        (folder / "all_results.json").write_text(json.dumps({"text": "Q:\nfoo\nbar"}))
+        assert "all_results.json" in plan_push(folder).files
+        (folder / "all_results.json").write_text(json.dumps({"text": "D:\\new\\runs"}))
+        with pytest.raises(InputError, match="all_results.json, line 1, holds a path of this machine"):
+            plan_push(folder)
 
     def test_a_picture_that_is_none(self, folder: Path) -> None:
         picture = (folder / "reliability.png").read_bytes()

@@ -203,7 +203,7 @@ def test_a_data_card_that_lists_files_elsewhere(carded: Path) -> None:
     head = f"configs: [{{config_name: default, data_files: [{{split: train, path: {carded}/first{ending}}}]}}]"
     write(folder / "README.md", "---", head, "---")
     assert contents(folder) == {"train": {"text": [*"abc"]}}
-    assert load_raw_splits(folder)["train"].file is None
+    assert load_raw_splits(folder)["train"].file == next(carded.glob("first.*"))
 
 
 def test_a_data_card_that_is_wrong(carded: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_data_card_that_is_wrong(carded: Path) -> None:
     with pytest.raises(InputError, match="can't be read as a data set: Unable to find .*first"):
         load_raw_splits(carded)
     write(carded / "README.md", "---", "configs: [", "---")
-    with pytest.raises(InputError, match=r"README\.md: its head can't be read"):
+    with pytest.raises(InputError, match=r"README\.md: its configs can't be read"):
         load_raw_splits(carded)
 
 
@@ -248,3 +248,33 @@ def test_classes_called_by_other_numbers(tmp_path: Path) -> None:
     assert contents(tmp_path)["train"]["stars"] == [1, 0]
     write(tmp_path / "train.csv", "stars", "0", "1", "2", "1")
     assert contents(tmp_path)["train"]["stars"] == [0, 1, 2, 1]
+
+
+def test_lines_of_spaces_are_none(tmp_path: Path) -> None:
+    write(tmp_path / "mine.csv", "  ", "text,label", "a,x", "   ", "b,y", "\t", '"",z', " ")
+    assert load_raw_splits(tmp_path / "mine.csv")["train"].rows["label"][:] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("head", ["license: mit", "Some text here", "license:\tmit\n\tfoo: b", "{broken"])
+def test_a_readme_that_is_no_card(head: str, tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", "text,label", "a,0")
+    (tmp_path / "README.md").write_bytes(f"---\n{head}\n---\nby Ren\xe9\n".encode("latin-1"))
+    assert contents(tmp_path)["train"]["label"] == ["0"]
+
+
+def test_classes_that_yaml_takes_for_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", "text,label", "a,1", "b,4")
+    names = ", ".join(f"'{number}': {number + 1}" for number in range(5))
+    head = f"dataset_info: {{features: [{{name: label, dtype: {{class_label: {{names: {{{names}}}}}}}}}]}}"
+    write(tmp_path / "README.md", "---", head, "---")
+    rows = load_raw_splits(tmp_path)["train"].rows
+    assert rows["label"][:] == [0, 3] and rows.features["label"].names == list("12345")
+    write(tmp_path / "README.md", "---", head.replace(": 1,", ": no,"), "---")
+    assert contents(tmp_path)["train"]["label"] == ["1", "4"]
+
+
+def test_a_card_that_says_how_csv_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "e.csv", "text;label", "a, b;x")
+    write(tmp_path / "README.md", "---", "configs: [{config_name: default, data_files: e.csv, sep: ';'}]", "---")
+    with pytest.raises(InputError, match="has its csv files read with sep, which only datasets itself does"):
+        load_raw_splits(tmp_path)

@@ -5,7 +5,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Mapping
-from itertools import zip_longest
+from itertools import filterfalse, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,12 @@ def read_csv_splits(files: dict[str, list[str]], features: Mapping[str, Any]) ->
         InputError: A file can't be read, or those of a split differ in their columns.
     """
     tables = {split: _read_files(of_split) for split, of_split in files.items()}
-    named = {column: feature for column, feature in features.items() if isinstance(feature, ClassLabel)}
+    # YAML takes unquoted names for numbers, and "no" for false.
+    named = {
+        column: ClassLabel(names=[str(name) for name in feature.names])
+        for column, feature in features.items()
+        if isinstance(feature, ClassLabel) and not any(isinstance(name, bool) for name in feature.names or [True])
+    }
     # A card may be out of date. Its classes are left alone then, and the cells stay text.
     named = {column: feature for column, feature in named.items() if _replace_by_ids(tables, column, feature.names)}
     splits = {}
@@ -73,7 +78,7 @@ def _read_csv(file: Path) -> pa.Table:
         with opener(file, "rt", encoding="utf-8-sig", newline="") as lines:
             # Not strict, it takes a stray quote for one around all that follows, other rows included.
             reader = csv.reader(lines, delimiter="\t" if kind == "tsv" else ",", strict=True)
-            header = next(filter(None, reader), [])
+            header = next(filterfalse(_is_blank, reader), [])
             names = [name for name in header if name]
             if not names or len(set(names)) < len(names):
                 raise InputError(
@@ -82,7 +87,7 @@ def _read_csv(file: Path) -> pa.Table:
             begin = reader.line_num + 1
             for row in reader:
                 begin = reader.line_num + 1
-                if not row:  # a line without anything
+                if _is_blank(row):
                     continue
                 if len(row) > len(header):
                     raise InputError(
@@ -106,6 +111,11 @@ def _read_csv(file: Path) -> pa.Table:
     if not (batches or rows):
         raise InputError(f"{file} has no rows. Fill it, or take it away.")
     return pa.concat_tables([*batches, *([_as_table(header, rows)] if rows else [])])
+
+
+def _is_blank(row: list[str]) -> bool:
+    """Whether a line has nothing in it but space; a quoted nothing is a field."""
+    return not row or (len(row) == 1 and row[0].isspace())
 
 
 def _as_table(header: list[str], rows: list[list[str]]) -> pa.Table:

@@ -130,11 +130,16 @@ def load_labelled_texts(
             for name in splits
         }
     )
+    if problem_type == SINGLE_LABEL:
+        _tell_of_many(encoded["train"], label_column)
     own_validation = "validation" in checked
     if not own_validation:
-        kept, cut, by_class = _cut_by_class(_groups(encoded["train"], problem_type), validation_share, seed)
+        kept, cut, by_class = _cut_by_class(
+            _groups(encoded["train"], problem_type), validation_share, seed, may_lose=problem_type == MULTI_LABEL
+        )
         checked["validation"] = checked["train"].select(cut)
         checked["train"] = checked["train"].select(kept)
+        encoded["train"], encoded["validation"] = encoded["train"][kept], encoded["train"][cut]
         logger.info(
             f"There is no validation split: {len(cut):,} of the {len(kept) + len(cut):,} training rows are held out "
             f"as one ({CUT[problem_type] if by_class else AT_RANDOM}, seed {seed})."
@@ -142,7 +147,7 @@ def load_labelled_texts(
     in_order = DatasetDict({name: checked[name] for name in ("train", "validation", "test") if name in checked})
     _tell_of_texts(in_order)
     if problem_type != REGRESSION:
-        _tell_of_classes(in_order, labels, label_column)
+        _tell_of_classes(encoded, labels)
     return LabelledTexts(str(dataset), in_order, labels, problem_type, own_validation)
 
 
@@ -219,15 +224,20 @@ def _is_labelled(split: RawSplit, train: RawSplit, column: str) -> bool:
     """Whether a test split has labels at all; published ones often hold none, or -1 throughout."""
     if column not in split.rows.column_names:
         return False
-    found = _as_text(split, column)
-    if not found <= UNLABELLED:
-        return True
-    return not found.isdisjoint({"-1", "-1.0"}) and not found.isdisjoint(_as_text(train, column) - {"", "[]"})
+    found = set()
+    for label in split.rows[column]:
+        found.add("" if label is None else str(label).strip())
+        if not found <= UNLABELLED:
+            return True
+    # Where training knows numbers below 0, -1 may well be one.
+    return not found.isdisjoint({"-1", "-1.0"}) and any(_is_negative(label) for label in train.rows[column])
 
 
-def _as_text(split: RawSplit, column: str) -> set[str]:
-    """The distinct labels as text: "" where there is none."""
-    return {"" if label is None else str(label).strip() for label in split.rows[column]}
+def _is_negative(label: Any) -> bool:
+    try:
+        return float(label) < 0
+    except (TypeError, ValueError):
+        return False
 
 
 def _tell_of_texts(splits: DatasetDict) -> None:
@@ -247,22 +257,30 @@ def _tell_of_texts(splits: DatasetDict) -> None:
                 logger.info(f"{again:,} of the {len(splits[name]):,} {name} texts {stand} in the training split too.")
 
 
-def _tell_of_classes(splits: DatasetDict, labels: list[str], column: str) -> None:
-    """Say which classes a split lacks, and whether the column looks like one of classes at all."""
-    rows = len(splits["train"])
-    if len(labels) > rows / 2:
+def _tell_of_many(ids: np.ndarray, column: str) -> None:
+    """Say whether the column looks like one of classes at all, by the training rows' ids ``[N]``."""
+    number = len(np.unique(ids))
+    if number > max(len(ids) / 2, 2):
         logger.warning(
-            f"Column {column!r} has {len(labels):,} different values in {rows:,} training rows. If these are no "
+            f"Column {column!r} has {number:,} different values in {len(ids):,} training rows. If these are no "
             "classes, name the column of labels with --label_column; if they are numbers, say --problem_type "
             f"{REGRESSION}."
         )
-    for name, split in splits.items():
-        encoded = split.select_columns("label").with_format("numpy")[:]["label"]  # [N] or [N, C]
-        there = encoded.any(axis=0) if encoded.ndim == 2 else np.isin(np.arange(len(labels)), encoded)
-        lacking = [label for label, found in zip(labels, there, strict=True) if not found]
-        if not lacking or not len(split):
+
+
+def _tell_of_classes(encoded: dict[str, np.ndarray], labels: list[str]) -> None:
+    """Say which labels the training split lacks, and which of the others another one does."""
+
+    def there(split: str) -> np.ndarray:
+        ids = encoded[split]  # [N], or 0s and 1s [N, C]
+        return np.any(ids, axis=0, keepdims=True)[0] if ids.ndim == 2 else np.isin(np.arange(len(labels)), ids)
+
+    known = there("train")
+    for name in encoded:
+        lacking = np.flatnonzero(~known if name == "train" else known & ~there(name)).tolist()
+        if not lacking or not len(encoded[name]):
             continue
-        what = f"{len(lacking):,} of the {len(labels):,} labels ({shortened(lacking)})"
+        what = f"{len(lacking):,} of the {len(labels):,} labels ({shortened([labels[label] for label in lacking])})"
         if name == "train":
             logger.warning(f"No training text has {what}, so the model can't learn them.")
         else:
@@ -287,8 +305,14 @@ def _groups(encoded: np.ndarray, problem_type: ProblemType) -> np.ndarray:
     return np.where(encoded.any(axis=1), rarest, -1)
 
 
-def _cut_by_class(classes: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Divide rows into those kept and those cut off, taking the same share of each class ``[N]``, and never its last.
+def _cut_by_class(classes: np.ndarray, share: float, seed: int, may_lose: bool) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Divide rows into those kept and those cut off, taking the same share of each class.
+
+    Args:
+        classes: Of each row, ``[N]``.
+        share: Of the rows, to cut off.
+        seed: Of the choice.
+        may_lose: Whether a class may lose its last row where rows are cut at random.
 
     Returns:
         Those kept; those cut off; and whether by class: many classes of few rows each are cut at random.
@@ -301,7 +325,10 @@ def _cut_by_class(classes: np.ndarray, share: float, seed: int) -> tuple[np.ndar
     by_class = len(cut) >= len(classes) * share / 2
     if not by_class:  # the shares of many classes are rounded to nothing
         others = generator.permutation(np.concatenate([rows[1:] for rows in shuffled]))
-        cut = others[: round(len(classes) * share)]
+        wanted = round(len(classes) * share)
+        if may_lose:
+            others = np.concatenate([others, generator.permutation([rows[0] for rows in shuffled])])
+        cut = others[:wanted]
     if not 0 < len(cut) < len(classes):
         raise InputError(
             f"{100 * share:g}% of {len(classes)} training rows can't be held out for validation. Add rows or a "

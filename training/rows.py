@@ -41,7 +41,10 @@ def labels_of(dataset: Any) -> torch.Tensor:
     name = _label_column(dataset)
     if name is None:
         raise InputError(f"The training rows have none of {', '.join(LABELS)}, from which classes could be weighed.")
-    return torch.stack([torch.as_tensor(label) for label in _values(dataset, name)])
+    values = _values(dataset, name)
+    if isinstance(values, datasets.arrow_dataset.Column):
+        return torch.as_tensor(values[:])
+    return torch.stack([torch.as_tensor(label) for label in values])
 
 
 def check_labels(config: GloveBiLSTMConfig, dataset: Any) -> None:

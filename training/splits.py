@@ -1,6 +1,7 @@
 """Reading data sets as they come, before their columns are looked at."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files as resource_files
 from pathlib import Path
@@ -152,6 +153,8 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
         card = {} if _was_saved(path) else _configuration(path)
         files = {} if _was_saved(path) else _files_by_split(path, card)
         builder = _common_builder(path, files)
+        if builder == "csv":
+            _check_options(path, card)
         # "." is no name for a folder.
         loaded = read_csv_splits(files, card["features"]) if builder == "csv" else _load(str(path.resolve()), path)
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and not Path(str(dataset)).suffix:
@@ -219,13 +222,21 @@ def _configuration(folder: Path) -> dict[str, Any]:
         InputError: The card can't be read, or has several configurations and no default.
     """
     card = folder / "README.md"
+    head: Any = {}
     try:
         head = metadata_load(card) or {} if card.is_file() else {}
-        configurations = MetadataConfigs.from_dataset_card_data(head)
+    except Exception as error:
+        if re.search(r"^configs\s*:", card.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
+            raise _wrong_card(card, error) from error
+        # Else a README that is no card.
+    infos: dict[str, Any] = {}
+    with suppress(Exception):  # what it says of columns may be left aside
         infos = DatasetInfosDict.from_dataset_card_data(head)
+    try:
+        configurations = MetadataConfigs.from_dataset_card_data(head)
         chosen = configurations.get_default_config_name()
-    except Exception as error:  # the yaml reader and each check of what it read raise their own
-        raise InputError(f"{card}: its head can't be read: {error}. Correct it, or take the file away.") from error
+    except Exception as error:  # each check raises its own
+        raise _wrong_card(card, error) from error
     if configurations and chosen is None:
         raise InputError(
             f"{folder} holds several configurations: {', '.join(configurations)} ({card} lists their files). Name the "
@@ -237,26 +248,47 @@ def _configuration(folder: Path) -> dict[str, Any]:
     return {"features": features or {}, **configurations.get(chosen, {})}
 
 
+def _wrong_card(card: Path, error: Exception) -> InputError:
+    reason = str(error).partition("\n")[0].rstrip(". ")
+    return InputError(f"{card}: its configs can't be read: {reason}. Correct it, or take the file away.")
+
+
 def _files_by_split(folder: Path, configuration: dict[str, Any]) -> dict[str, list[str]]:
     """The files of each split as `load_dataset(folder)` finds them, of the formats known here."""
     base = folder.resolve()
-    start = str(base / (configuration.get("data_dir") or ""))
+    start = str(base / str(configuration.get("data_dir") or ""))
     try:
         listed = configuration.get("data_files")
         patterns = get_data_patterns(start) if listed is None else sanitize_patterns(listed)
         found = DataFilesDict.from_patterns(patterns, base_path=start)
-    except (FileNotFoundError, ValueError):  # no data files, or none that a card lists; loading says so
+    except Exception:  # no data files, or none that a card lists, or on the Hub; loading says so
         return {}
-    if not all(Path(file).is_relative_to(base) for of_split in found.values() for file in of_split):
-        return {}  # a card may list files elsewhere, which can be loaded and have no name in this folder
+
+    def named(file: Path) -> Path:
+        return folder / file.relative_to(base) if file.is_relative_to(base) else file
+
     by_split = {}
     for split, of_split in found.items():
         files = [Path(file) for file in of_split if _ending(Path(file)) in BUILDERS]
         for file in files:
-            _check_filled(file, folder / file.relative_to(base))
+            _check_filled(file, named(file))
         if files:  # not notes alone
-            by_split[str(split)] = [str(folder / file.relative_to(base)) for file in files]
+            by_split[str(split)] = [str(named(file)) for file in files]
     return by_split
+
+
+def _check_options(folder: Path, configuration: dict[str, Any]) -> None:
+    """Refuse a card that says of csv files what isn't heeded here.
+
+    Raises:
+        InputError: It does.
+    """
+    others = sorted(configuration.keys() - {"features", "data_files", "data_dir", "default", "version", "description"})
+    if others:
+        raise InputError(
+            f"{folder / 'README.md'} has its csv files read with {', '.join(others)}, which only datasets itself "
+            "does. Load it with datasets, and name the folder that save_to_disk writes."
+        )
 
 
 def _common_builder(folder: Path, files: dict[str, list[str]]) -> str | None:

@@ -188,10 +188,11 @@ class GloveBiLSTMTrainer(Trainer):
         by_row = not isinstance(self.train_dataset, IterableDataset)
         if by_row:
             check_labels(self._config, self.train_dataset)
-        own_sampler = type(self)._get_train_sampler is not Trainer._get_train_sampler  # of somebody's subclass
-        if self.args.train_sampling_strategy == "group_by_length":
+        # A subclass may have a sampler of its own.
+        by_row = by_row and type(self)._get_train_sampler is Trainer._get_train_sampler
+        if self.args.train_sampling_strategy == "group_by_length" and by_row:
             loader = self._batches_by(lengths_of(self.train_dataset))
-        elif self.args.train_sampling_strategy == "random" and by_row and not own_sampler:
+        elif self.args.train_sampling_strategy == "random" and by_row:
             # Not by transformers' own sampler: it has several processes read some rows twice.
             loader = self._batches_by([1] * len(cast(datasets.Dataset, self.train_dataset)))
         else:
