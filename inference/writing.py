@@ -72,8 +72,8 @@ def write_rows(target: TextFile, rows: Iterable[Row], types: Types) -> None:
 
     Args:
         target: The file, which must be claimed, or the pipe. ``txt`` gets each row's ``prediction`` alone. There and
-            in ``csv`` and ``tsv``, a list becomes a JSON array. What JSON lacks is written as pandas does, or in
-            base64: see `_as_json`.
+            in ``csv`` and ``tsv``, a list becomes a JSON array. What JSON lacks becomes null or text there, and
+            bytes base64: see `_as_json`.
         rows: All of them.
         types: Those of a parquet file's columns, as far as they are known; of the others the first rows tell.
 

@@ -273,7 +273,7 @@ def _tell_of_classes(encoded: dict[str, np.ndarray], labels: list[str]) -> None:
 
     def there(split: str) -> np.ndarray:
         ids = encoded[split]  # [N], or 0s and 1s [N, C]
-        return np.any(ids, axis=0, keepdims=True)[0] if ids.ndim == 2 else np.isin(np.arange(len(labels)), ids)
+        return np.asarray(ids.any(axis=0)) if ids.ndim == 2 else np.isin(np.arange(len(labels)), ids)
 
     known = there("train")
     for name in encoded:

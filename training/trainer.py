@@ -185,14 +185,14 @@ class GloveBiLSTMTrainer(Trainer):
         """
         if not hasattr(self.train_dataset, "__len__"):
             raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
-        by_row = not isinstance(self.train_dataset, IterableDataset)
-        if by_row:
+        has_places = not isinstance(self.train_dataset, IterableDataset)
+        if has_places:
             check_labels(self._config, self.train_dataset)
         # A subclass may have a sampler of its own.
-        by_row = by_row and type(self)._get_train_sampler is Trainer._get_train_sampler
-        if self.args.train_sampling_strategy == "group_by_length" and by_row:
+        is_ours = has_places and type(self)._get_train_sampler is Trainer._get_train_sampler
+        if self.args.train_sampling_strategy == "group_by_length" and is_ours:
             loader = self._batches_by(lengths_of(self.train_dataset))
-        elif self.args.train_sampling_strategy == "random" and by_row:
+        elif self.args.train_sampling_strategy == "random" and is_ours:
             # Not by transformers' own sampler: it has several processes read some rows twice.
             loader = self._batches_by([1] * len(cast(datasets.Dataset, self.train_dataset)))
         else:
