@@ -6,9 +6,8 @@
     python benchmarks/options.py --table                            # the page again, from the results so far
 
 Each run appends a line to options.jsonl: the data set, what differs from the base, and the validation figures after
-each epoch. No test split is opened. What pays is an option of the package; what doesn't is found here alone. Products
-are rounded to bfloat16, which saves a third of the time. options_search.jsonl holds the runs from which the recipe was
-made, in float32.
+each epoch. No test split is opened. What pays is an option of the package; what doesn't is found here alone.
+options_search.jsonl holds the runs from which the recipe was made.
 """
 
 import argparse
@@ -62,11 +61,6 @@ CHANGES: list[dict[str, Any]] = [
 """What `--plan` runs."""
 
 
-def rounded() -> torch.autocast:
-    """Round the factors of matrix products to bfloat16."""
-    return torch.autocast("cpu", torch.bfloat16)
-
-
 def batches_of(data: Data, options: Options, seed: int, epoch: int) -> list[list[int]]:
     """The rows of each batch of an epoch."""
     lengths = [len(text) for text in data.train]
@@ -98,8 +92,7 @@ def evaluate(model: Classifier, data: Data) -> dict[str, float]:
     order = sorted(range(len(data.validation)), key=lambda row: len(data.validation[row]))
     for start in range(0, len(order), 256):
         rows, ids, lengths = pad(data.validation, order[start : start + 256])
-        with rounded():
-            logits[rows] = model(model.look_up(ids), lengths).float()
+        logits[rows] = model(model.look_up(ids), lengths)
     model.train()
     labels = data.validation_labels
     if labels.ndim == 2:
@@ -145,19 +138,15 @@ def train(data: Data, options: Options, epochs: int, seed: int) -> list[dict[str
                 group["lr"] = rate * (options.embedding_rate if group["params"][0] is model.embedding else 1)
             rows, ids, lengths = pad(data.train, batch)
             labels, vectors = data.train_labels[rows], model.look_up(ids)
-            with rounded():
-                logits = model(vectors, lengths)
-                other = model(vectors, lengths) if options.r_drop else None
-            loss = loss_of(logits.float(), labels)
-            if other is not None:
-                loss = _r_drop(loss, logits.float(), other.float(), labels, loss_of, options.r_drop)
+            logits = model(vectors, lengths)
+            loss = loss_of(logits, labels)
+            if options.r_drop:
+                loss = _r_drop(loss, logits, model(vectors, lengths), labels, loss_of, options.r_drop)
             if options.adversarial:
                 (gradient,) = torch.autograd.grad(loss, vectors, retain_graph=True)
                 length = gradient.flatten(1).norm(dim=1)[:, None, None] / lengths[:, None, None].sqrt()
                 shifted = vectors + options.adversarial * gradient / (length + 1e-12)
-                with rounded():
-                    logits = model(shifted, lengths)
-                loss = loss + loss_of(logits.float(), labels)
+                loss = loss + loss_of(model(shifted, lengths), labels)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -206,6 +195,7 @@ def measure(name: str, options: Options, seed: int, folder: Path, results: Path)
         "data": name,
         "changed": changed(options),
         "seed": seed,
+        "precision": "float32",
         "best": max(figures["score"] for figures in history),
         "last": history[-1]["score"],
         "loss": min(figures["loss"] for figures in history),
@@ -239,8 +229,12 @@ def main() -> None:
     if told.plan:
         for change in CHANGES:
             for name in EPOCHS if told.data_set is None else [told.data_set]:
-                done = [line for line in read(told.results) if (line["data"], line["changed"]) == (name, change)]
-                if told.seed not in [line["seed"] for line in done]:
+                done = [
+                    line["seed"]
+                    for line in read(told.results)
+                    if (line["data"], line["changed"], line["precision"]) == (name, change, "float32")
+                ]
+                if told.seed not in done:
                     print(f"{name}, seed {told.seed}: {change or 'the base'}", flush=True)
                     measure(name, Options(**change), told.seed, told.data, told.results)
     elif told.data_set:

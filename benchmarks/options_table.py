@@ -60,21 +60,21 @@ def table(lines: list[dict[str, Any]], search: list[dict[str, Any]]) -> str:
 
 
 def _rows(lines: list[dict[str, Any]], base_name: str) -> str:
-    scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    scores: dict[str, dict[str, dict[tuple[int, str], float]]] = defaultdict(lambda: defaultdict(dict))
     for line in lines:
         change = ", ".join(f"{name} {value}" for name, value in line["changed"].items())
-        scores[change][line["data"]][line["seed"]] = 100 * line["best"]
+        scores[change][line["data"]][line["seed"], line["precision"]] = 100 * line["best"]
     names = sorted({line["data"] for line in lines})
     rows = []
     for change, by_data in scores.items():
         cells = []
         for name in names:
-            by_seed, base = by_data[name], scores[""][name]
-            shared = by_seed.keys() & base.keys()
-            if by_seed and not (change and shared):
-                cells.append(f"{statistics.mean(by_seed.values()):.1f} ({len(by_seed)})")
+            by_run, base = by_data[name], scores[""][name]
+            shared = by_run.keys() & base.keys()
+            if by_run and not (change and shared):
+                cells.append(f"{statistics.mean(by_run.values()):.1f} ({len(by_run)})")
             elif shared:
-                differences = [by_seed[seed] - base[seed] for seed in sorted(shared)]
+                differences = [by_run[run] - base[run] for run in sorted(shared)]
                 cells.append(f"{statistics.mean(differences):+.1f}{_error(differences)} ({len(shared)})")
             else:
                 cells.append("")
