@@ -1,6 +1,6 @@
 """Configuration of GloveBiLSTM models. This file is shipped with every saved model, so it stands alone."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
@@ -86,6 +86,26 @@ class GloveBiLSTMConfig(PreTrainedConfig):
         for name in ("vocab_size", "embedding_dim", "hidden_size", "num_hidden_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; it is {getattr(self, name)}.")
+
+    def validate_special_tokens(self) -> None:
+        """Refuse ids that can't be padding's or an unknown word's. Run by `@strict` like the others."""
+        if not 0 <= self.pad_token_id < self.vocab_size:
+            raise ValueError(
+                f"pad_token_id must be a row of the embedding, 0 to {self.vocab_size - 1}; it is {self.pad_token_id}."
+            )
+        if self.unk_token_id < 0 or self.unk_token_id == self.pad_token_id:
+            raise ValueError(
+                f"unk_token_id must be 0 or more and another than padding's, {self.pad_token_id}; "
+                f"it is {self.unk_token_id}."
+            )
+
+    def validate_labels(self) -> None:
+        """Refuse what can't be learned. Run by `@strict` at construction and at loading."""
+        if cast(int, self.num_labels) < 1:
+            raise ValueError(f"num_labels must be at least 1; it is {self.num_labels}.")
+        known = ("regression", "single_label_classification", "multi_label_classification")
+        if self.problem_type is not None and self.problem_type not in known:
+            raise ValueError(f"problem_type must be one of {', '.join(known)}, or None; it is {self.problem_type!r}.")
 
     def validate_dropout(self) -> None:
         """Refuse a probability outside [0, 1]. Run by `@strict` at construction and at loading."""

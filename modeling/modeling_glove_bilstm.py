@@ -4,12 +4,14 @@ Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, P a tex
 C num_labels.
 """
 
+import os
 from typing import Any, cast
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
+from transformers.dynamic_module_utils import custom_object_save
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
@@ -83,20 +85,24 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         return cast(GloveBiLSTMModel, self.base_model).embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the word embedding."""
-        self.base_model.embeddings = value
+        """Replace the word embedding; where the configuration says so, the new one is frozen too."""
+        self.base_model.embeddings = value.requires_grad_(False) if self.config.freeze_embeddings else value
 
     def tie_weights(self, *args: Any, **kwargs: Any) -> None:
         """Mend what transformers forgets when it has made or replaced parameters; there is nothing to tie.
 
-        It calls this at the end of `__init__` and of `from_pretrained`, where `requires_grad=False` is lost and where
-        tensors lie in memory as they lay in the file. Kernels sum in another order on unaligned memory, so logits
-        would not be bit-equal to those before saving; and cuDNN would have to put weights together at every call.
+        It calls this at the end of `__init__` and of `from_pretrained`, where `requires_grad=False` is lost, where the
+        padding's row may be a word's (of another `pad_token_id`), and where tensors lie in memory as they lay in the
+        file. Kernels sum in another order on unaligned memory, so logits would not be bit-equal to those before
+        saving; and cuDNN would have to put weights together at every call.
         """
         super().tie_weights(*args, **kwargs)
         embedding = self.get_input_embeddings().weight
         if self.config.freeze_embeddings:
             embedding.requires_grad_(False)
+        padding = embedding.detach()[self.config.pad_token_id]
+        if not padding.is_meta and padding.any():
+            padding.zero_()
         for parameter in self.parameters():
             if (
                 parameter is not embedding and parameter.data_ptr() % ALIGNMENT
@@ -105,6 +111,20 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         for module in self.modules():
             if isinstance(module, GloveBiLSTMLayers):
                 module.flatten_parameters()
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Save the model as every `PreTrainedModel` does, with the code that the configuration names.
+
+        Transformers saves the file of the model's own class, which for one that was derived from these is another.
+        """
+        if (
+            type(self).__module__ != __name__
+            and kwargs.get("is_main_process", True)
+            and not os.path.isfile(save_directory)
+        ):
+            os.makedirs(save_directory, exist_ok=True)
+            custom_object_save(GloveBiLSTMPreTrainedModel, save_directory)
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze the embedding, or let it be trained; `config.freeze_embeddings` follows, so a saved model knows."""
@@ -133,7 +153,11 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
 
 
 class GloveBiLSTMLayers(nn.LSTM):
-    """Torch's LSTM, its parameters under their own names, of which any layers can be run."""
+    """Torch's LSTM, its parameters under their own names, of which any layers can be run.
+
+    On a CPU it keeps the weights in oneDNN's order from one call to the next. Changes are noticed, but for those of
+    single numbers through `weight.data` or a NumPy view: call `flatten_parameters()` after these.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make the layers; the arguments are those of `torch.nn.LSTM`."""
@@ -213,8 +237,11 @@ class GloveBiLSTMLayers(nn.LSTM):
             states.device.type == "cpu"
             and states.dtype == weights[0].dtype == torch.float32
             and not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"))
-            # Made in inference mode, it wouldn't tell whether it was changed; and oneDNN is told of no strides.
-            and not any(weight.is_inference() or not weight.is_contiguous() for weight in weights)
+            # Made in inference mode, or shared with another process, it wouldn't tell whether it was changed; and
+            # oneDNN is told of no strides.
+            and not any(
+                weight.is_inference() or weight.is_shared() or not weight.is_contiguous() for weight in weights
+            )
             and not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
             and bool(torch.backends.mkldnn.enabled)
             # Not every build has it, and no version need keep it.
@@ -362,6 +389,8 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
                         read = read if places is None else _move_tokens(read, places)
                         read = read.masked_fill(~mask.unsqueeze(-1), 0.0)
                     hidden_states.append(read)
+                    if output_hidden_states:  # the next layer reads what is returned, so that gradients reach it
+                        states = (read if places is None else _move_tokens(read, order))[:, :longest]
 
         return BaseModelOutput(
             last_hidden_state=hidden_states[-1],
@@ -437,6 +466,8 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
         self.classifier_dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(pooled_size(config), cast(int, config.num_labels))
         self.post_init()
+        # Transformers takes over what the base model ignores; here a weight without a place is one that gets lost.
+        self._keys_to_ignore_on_load_unexpected = set()
 
     @can_return_tuple
     def forward(
@@ -476,12 +507,14 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
         if isinstance(self.classifier.weight, torch.Tensor):  # of a quantised head it is a method
             pooled = pooled.to(self.classifier.weight.dtype)
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
+        # One label alone is a value, as it is to `loss_function`.
+        regression = (self.config.problem_type or (self.config.num_labels == 1 and "regression")) == "regression"
         loss = None
         if labels is not None:
-            if self.config.problem_type == "regression":
+            if regression:
                 labels = (labels - self.config.target_mean) / self.config.target_std
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
-        if self.config.problem_type == "regression":
+        if regression:
             logits = logits * self.config.target_std + self.config.target_mean
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 

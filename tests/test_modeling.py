@@ -287,6 +287,13 @@ class TestTargetScale:
         expected.loss.backward()
         assert torch.allclose(scaled.classifier.weight.grad, plain.classifier.weight.grad)
 
+    def test_one_label_of_no_named_task_is_a_value_from_the_first_call_on(self) -> None:
+        model, (ids, mask) = make_model(num_labels=1, target_mean=50.0, target_std=7), make_batch()
+        logits = model(ids, mask).logits
+        outputs = model(ids, mask, labels=logits.detach()[:, 0] + 7)
+        assert torch.equal(outputs.logits, logits)
+        assert outputs.loss.item() == pytest.approx(1, rel=1e-4)
+
     def test_classifiers_have_none(self) -> None:
         ids, mask = make_batch()
         plain, scaled = make_model(), make_model(target_mean=50.0, target_std=7)
@@ -372,14 +379,14 @@ class TestEmbedding:
                 assert gradient[2:].any() and not gradient[0].any()
 
     @pytest.mark.parametrize("frozen", [True, False])
-    def test_gradients_of_what_goes_in_and_comes_out_can_be_had(self, frozen: bool) -> None:
-        model, (ids, mask) = make_model(freeze_embeddings=frozen), make_batch()
+    @pytest.mark.parametrize("right", [True, False])
+    def test_gradients_of_what_goes_in_and_comes_out_can_be_had(self, frozen: bool, right: bool) -> None:
+        model, (ids, mask) = make_model(freeze_embeddings=frozen), make_batch(right=right)
         outputs = model(ids, mask, output_hidden_states=True)
-        ends = outputs.hidden_states[0], outputs.hidden_states[-1]
-        for states in ends:
+        for states in outputs.hidden_states:
             states.retain_grad()
         outputs.logits.sum().backward()
-        assert all(states.grad[mask == 1].any() for states in ends)
+        assert all(states.grad[mask == 1].any() for states in outputs.hidden_states)
         assert (model.get_input_embeddings().weight.grad is None) is frozen
         with torch.no_grad():
             assert not model(ids, mask, output_hidden_states=True).hidden_states[0].requires_grad
@@ -400,12 +407,15 @@ class TestEmbedding:
         assert not loaded.get_input_embeddings().weight[0].any()
         assert loaded.get_input_embeddings().padding_idx == 0
         assert loaded.config.vocab_size == VOCABULARY - 8
+        other = GloveBiLSTMModel.from_pretrained(tmp_path, pad_token_id=5).get_input_embeddings()
+        assert other.padding_idx == 5 and not other.weight[5].any() and other.weight[6].any()
 
     def test_get_and_set_input_embeddings(self) -> None:
         for model in (make_model(), make_model().glove_bilstm):
             other = nn.Embedding(7, 5, padding_idx=0)
             model.set_input_embeddings(other)
             assert model.get_input_embeddings() is other
+            assert not other.weight.requires_grad  # as the configuration says
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.ao.quantization is, and many use it all the same

@@ -8,9 +8,9 @@ import accelerate
 import pytest
 import torch
 from tiny_model import POOLINGS, make_batch, make_model
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
-from glove_bilstm import GloveBiLSTMConfig
+from glove_bilstm import GloveBiLSTMConfig, GloveBiLSTMForSequenceClassification
 
 
 class TestConfig:
@@ -21,6 +21,11 @@ class TestConfig:
             ({"embedding_dropout": 1.5}, "embedding_dropout must be between 0 and 1"),
             ({"pooling": "first"}, "pooling"),
             ({"vocab_size": "many"}, "vocab_size"),
+            ({"pad_token_id": 50, "vocab_size": 50}, "pad_token_id must be a row of the embedding, 0 to 49; it is 50"),
+            ({"pad_token_id": -1}, "pad_token_id must be a row"),
+            ({"unk_token_id": 0}, "unk_token_id must be 0 or more and another than padding's, 0; it is 0"),
+            ({"num_labels": 0}, "num_labels must be at least 1; it is 0"),
+            ({"problem_type": "regresion"}, "problem_type must be one of regression, .*; it is 'regresion'"),
             ({"thresholds": [0.1]}, "There are 1 thresholds for 2 labels"),
             ({"thresholds": [0.1, 1.5]}, "A threshold must be between 0 and 1; one is 1.5"),
             ({"thresholds": [0.1, float("nan")]}, "A threshold must be between 0 and 1; one is nan"),
@@ -90,6 +95,22 @@ class TestSaving:
         ids, mask = make_batch()
         loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
         assert torch.equal(loaded(ids, mask).logits, model(ids, mask).logits)
+
+    def test_a_derived_class_brings_the_code_that_its_configuration_names(self, tmp_path: Path) -> None:
+        class Derived(GloveBiLSTMForSequenceClassification):
+            pass
+
+        Derived.__module__ = "__main__"  # as in a notebook
+        Derived(make_model().config).save_pretrained(tmp_path / "new")
+        assert {"configuration_glove_bilstm.py", "modeling_glove_bilstm.py"} <= {
+            file.name for file in (tmp_path / "new").iterdir()
+        }
+
+    def test_weights_without_a_place_are_told(self, tmp_path: Path) -> None:
+        make_model(pooling="attention").save_pretrained(tmp_path)
+        for auto, told in ((AutoModelForSequenceClassification, 3), (AutoModel, 0)):
+            info = auto.from_pretrained(tmp_path, pooling="mean", output_loading_info=True)[1]
+            assert len(info["unexpected_keys"]) == told
 
     def test_loaded_weights_are_aligned_in_memory(self, tmp_path: Path) -> None:
         """Else kernels may sum in another order, and logits differ in the last bit, for one model in a hundred."""
