@@ -1,19 +1,17 @@
-"""Calls of the Hub, which fails now and then; and what its refusals mean."""
+"""Calls of the Hub, which fails now and then."""
 
-import json
 import logging
+import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import httpx2
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    LocalTokenNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import constants, get_session, hf_raise_for_status
+from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
+from glove_bilstm.hub.refusals import LOG_IN, Unreachable, may_pass, read_failure
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -21,13 +19,9 @@ Result = TypeVar("Result")
 
 WAITS, LONGEST_WAIT = (1, 2, 4, 8), 300
 """Seconds between one try and the next."""
-RETRIED = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
-BUSY = (408, 429)
-"""Statuses that pass, as those from 500 do."""
-LOG_IN = (
-    "Log in with `hf auth login`, or set HF_TOKEN, to a token that may write; "
-    "https://huggingface.co/settings/tokens makes one."
-)
+SILENCE = httpx2.Timeout(120, connect=20)
+"""Seconds without a byte, however long a file takes to go up; a commit may take the Hub a minute."""
+_CLIENT = threading.Lock()
 
 
 def call_hub(
@@ -62,58 +56,66 @@ def call_hub(
             ) from error
 
     for wait in (*WAITS, None):
-        asked = "0"
+        asked: list[str] = []
         try:
-            return call()
-        except (*RETRIED, HfHubHTTPError, RuntimeError, LocalEntryNotFoundError) as error:
-            # Of a large file that goes up, and of one that comes down, the client says only that it failed.
-            cause = error.__cause__ if isinstance(error, RuntimeError | LocalEntryNotFoundError) else error
-            if isinstance(cause, RETRIED):
-                why = f"The connection to the Hub failed ({cause or type(cause).__name__})"
-            elif not isinstance(cause, HfHubHTTPError):
+            with _plain_client(asked):
+                return call()
+        except (InputError, HFValidationError, OfflineModeIsEnabled):
+            raise
+        except LocalTokenNotFoundError as error:
+            raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}") from error
+        except Exception as error:
+            failure = read_failure(error, repo_id, asked[-1] if asked else "a request")
+            if failure is None:
                 raise
-            elif cause.response.status_code >= 500 or cause.response.status_code in BUSY:
-                why = f"The Hub answered {cause.response.status_code}"
-                asked = cause.response.headers.get("Retry-After", "0")
-            else:
+            if not failure.passes:
                 # What is in the way may be an earlier try, which arrived later than it was looked for.
                 if why and (result := look()) is not None:
                     return result
-                told = f"{made}, but this model isn't there." if made else ""
-                raise InputError(f"{explain(cause, repo_id)} {told}".rstrip()) from error
-        except (json.JSONDecodeError, KeyError):  # the client expects JSON of a certain form, whatever the status
-            why = "The Hub's answer couldn't be read"
-        except LocalTokenNotFoundError as error:
-            raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}") from error
+                told = f" {made}, but this model isn't there." if made else ""
+                raise InputError(f"{failure.told}{told}") from error
+            why, last = failure.told, error
         if wait is not None:
-            if asked.isdecimal():  # it may be a date
-                wait = min(max(wait, int(asked)), LONGEST_WAIT)
+            wait = min(max(wait, failure.wait), LONGEST_WAIT)
             logger.warning(f"{why}. Trying again in {wait} s.")
             time.sleep(wait)
         if (result := look()) is not None:
             return result
     state = f"{made}, but this model isn't there" if made else f"{repo_id} is as it was"
-    raise ConnectionError(f"{why}, {len(WAITS) + 1} times. {state}; push again later.")
+    raise ConnectionError(f"{why}, {len(WAITS) + 1} times. {state}; push again later.") from last
 
 
-def explain(error: HfHubHTTPError, repo_id: str) -> str:
-    """What a refusal means, and what to do."""
-    status = error.response.status_code
-    told = error.server_message or str(error).strip().split("\n")[-1]
-    if status == 401:
-        return f"The Hub doesn't know your token. {LOG_IN}"
-    if status == 403:
-        return (
-            f"Your token has no permission to write to {repo_id}: {told}. Use one that may write, or push to your own "
-            "namespace."
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return f"{repo_id} has no such --revision, and a pull request needs one that is there. Look at the spelling."
-    if status == 404:
-        return f"The Hub finds no {repo_id} that your token may see. Look at the spelling, and at who owns it."
-    if status == 412:
-        return (
-            f"Somebody else pushed to {repo_id} in the meantime, so nothing was pushed. Look at what is there now; to "
-            "replace it, push again."
-        )
-    return f"The Hub refused ({status}): {told}"
+@contextmanager
+def _plain_client(asked: list[str]) -> Iterator[None]:
+    """Let the client wait for no answer forever, try each request once, and upload over HTTP alone.
+
+    It tries some requests six times by itself, which would multiply with our tries. Where the storage that its other
+    way of uploading (Xet) needs can't be reached, that hangs, and its refusals have no status.
+
+    Args:
+        asked: Takes each request, "METHOD path".
+    """
+    with _CLIENT:  # it is everybody's: one changes it at a time, and leaves it as it was
+        client = get_session()
+        send, without_xet = client.send, constants.HF_HUB_DISABLE_XET
+
+        def send_once(request: httpx2.Request, **options: Any) -> httpx2.Response:
+            asked.append(f"{request.method} {request.url.path}")
+            request.extensions["timeout"] = SILENCE.as_dict()  # some calls ask for none, whatever the client's own is
+            try:
+                answer = send(request, **options)
+            except httpx2.RequestError as error:
+                raise Unreachable(str(error) or type(error).__name__) from error
+            # Raised as what the client doesn't try again.
+            if may_pass(answer.status_code):
+                answer.read()
+                hf_raise_for_status(answer)
+            return answer
+
+        try:
+            client.send = send_once  # type: ignore[method-assign]
+            constants.HF_HUB_DISABLE_XET = True
+            yield
+        finally:
+            client.send = send  # type: ignore[method-assign]
+            constants.HF_HUB_DISABLE_XET = without_xet

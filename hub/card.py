@@ -53,8 +53,6 @@ ARCHITECTURE = (
 )
 LONGEST_TEXT = 300
 """Characters of a text that is shown."""
-EXAMPLE_LINE = re.compile(r'^(classify = pipeline\("text-classification", model=")([^"\n]+)', re.MULTILINE)
-"""The line of the card's example that names the model."""
 MEASURED_ON = re.compile(r"^<!-- Measured on weights with the SHA-256: ([0-9a-f]{64}) -->$", re.MULTILINE)
 """The last line of a card, which no reader sees."""
 EXAMPLE = "I didn't expect much, and was wrong."
@@ -72,6 +70,21 @@ class CardArguments:
 
     license: str | None = None
     language: str | None = None
+
+    def metadata(self, **measured: Any) -> ModelCardData:
+        """What the Hub reads of a card: this, what every model of the package has, and what a run measured."""
+        return ModelCardData(
+            license=self.license,
+            language=self.language,
+            library_name="transformers",
+            pipeline_tag=TASK,
+            tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
+            **measured,
+        )
+
+    def head(self) -> str:
+        """The head of a card, as far as it is known before the run."""
+        return f"---\n{self.metadata().to_yaml()}\n---\n"
 
 
 def make_card(
@@ -177,12 +190,7 @@ def _metadata(result: TrainingResult, model_id: str, about: CardArguments) -> Mo
     name = _dataset_name(result)
     dataset = str(result.arguments[0].dataset)
     on_the_hub = dataset != DEMO and not Path(dataset).exists()
-    return ModelCardData(
-        license=about.license,
-        language=about.language,
-        library_name="transformers",
-        pipeline_tag=TASK,
-        tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
+    return about.metadata(
         datasets=[dataset] if on_the_hub else None,
         metrics=list(metrics.values()),
         model_name=Path(model_id).name,
@@ -313,22 +321,6 @@ def _two_digits(value: float) -> str:
 def _shorten(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
-
-
-def name_after_repository(card: str, repo_id: str) -> str:
-    """A card whose title and example name the repository rather than the folder that the model was trained in."""
-    example = EXAMPLE_LINE.search(card)
-    if example is None:
-        return card
-    old, new = Path(example[2]).name, Path(repo_id).name
-    title = re.compile(rf"^# {re.escape(old)}$", re.MULTILINE)
-    # As YAML writes a string, which a name such as 2026-11-30 or null is only in quotes.
-    spellings = (old, json.dumps(old, ensure_ascii=False), "'" + old.replace("'", "''") + "'")
-    name = re.compile(rf"^(model-index:\n *- name: )(?:{'|'.join(map(re.escape, spellings))})$", re.MULTILINE)
-    if new != old:
-        card = name.sub(lambda found: found[1] + json.dumps(new), card, count=1)
-    renamed = EXAMPLE_LINE.sub(lambda found: found[1] + repo_id, card, count=1)
-    return title.sub(lambda _: f"# {new}", renamed, count=1)
 
 
 def _figure(name: str, value: float) -> str:

@@ -1,11 +1,18 @@
 """What Hugging Face Inference Endpoints run: this file is shipped with every saved model, so it stands alone."""
 
+import json
+import re
 from typing import Any
 
 from transformers import pipeline
 
 FUNCTIONS = ("sigmoid", "softmax", "none")
 """What the pipeline may make of a model's numbers."""
+NUMBERS = {"top_k": "for every label", "max_length": "for no limit", "batch_size": "for one text at a time"}
+"""The parameters that are numbers, and what null means in them."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What JSON may hold as an escape, and no text may."""
+PARAMETERS = (*NUMBERS, "function_to_apply", "truncation")
 
 
 class EndpointHandler:
@@ -20,15 +27,15 @@ class EndpointHandler:
 
         Args:
             data: `inputs`, a text or a list of them (a pair is `{"text": …, "text_pair": …}`); and, if wanted,
-                `parameters`, such as `{"top_k": null}`.
+                `parameters`, such as `{"top_k": null}`: see `PARAMETERS`; with `truncation`, true or false, and
+                `max_length` texts are cut to so many words.
 
         Returns:
             For a text `[{"label": str, "score": float}]`, the likeliest label or, by `top_k`, more of them; for a list
             of texts such an answer for each.
 
         Raises:
-            ValueError: There are no `inputs`, or they are no texts; or `parameters`, or `top_k` or `function_to_apply`
-                in them, can't be used.
+            ValueError: There are no `inputs`, or they are no texts; or `parameters`, or one of them, can't be used.
         """
         if not isinstance(data, dict) or "inputs" not in data:
             raise ValueError('A request needs "inputs": a text, or a list of texts.')
@@ -37,14 +44,22 @@ class EndpointHandler:
             return []
         if not all(map(_is_text, inputs if isinstance(inputs, list) else [inputs])):
             raise ValueError('"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.')
+        if SURROGATE.search(json.dumps(inputs, ensure_ascii=False)):
+            raise ValueError('"inputs" holds half of a surrogate pair, which is no character. Send whole characters.')
         given = data.get("parameters")
         if not isinstance(given, dict | None):
             raise ValueError(f'"parameters" is {given!r}; it must be an object, such as {{"top_k": null}}.')
         parameters = {"top_k": 1, **(given or {})}
-        top_k = parameters["top_k"]
-        # True is an int in Python.
-        if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
-            raise ValueError(f'"top_k" is {top_k!r}; it must be a number from 1, or null for every label.')
+        if unknown := [name for name in parameters if name not in PARAMETERS]:
+            raise ValueError(f'"parameters" has {unknown[0]!r}; it may have {", ".join(PARAMETERS)}.')
+        for name, without in NUMBERS.items():
+            number = parameters.get(name)
+            # True is an int in Python.
+            if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+                raise ValueError(f'"{name}" is {number!r}; it must be a number from 1, or null {without}.')
+        truncation = parameters.get("truncation")
+        if not isinstance(truncation, bool | None):
+            raise ValueError(f'"truncation" is {truncation!r}; it must be true or false.')
         function = parameters.get("function_to_apply")
         if function is not None and str(function).lower() not in FUNCTIONS:
             raise ValueError(f'"function_to_apply" is {function!r}; it must be one of {", ".join(FUNCTIONS)}.')

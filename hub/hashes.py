@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from huggingface_hub.hf_api import RepoFile
+
 from glove_bilstm.vectors.errors import InputError
 
 
@@ -28,3 +30,11 @@ def is_export_of(report: Path, weights: Path) -> bool:
     except ValueError as error:
         raise InputError(f"{report} is not JSON: {error}.") from error
     return isinstance(told, dict) and told.get("model_sha256") == hash_of(weights)
+
+
+def is_same(content: Path | bytes, there: RepoFile) -> bool:
+    """Whether a file on the Hub holds just this; a large one is known there by another hash than git's."""
+    content = content if isinstance(content, bytes) else content.read_bytes()
+    if there.lfs is not None:
+        return there.lfs.sha256 == hashlib.sha256(content).hexdigest()
+    return there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

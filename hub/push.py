@@ -1,120 +1,56 @@
 """Pushing a model folder to the Hub: all of it in one commit, or nothing."""
 
-import hashlib
 import json
 import logging
 import re
-import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    ModelInfo,
+    get_session,
+    get_token,
+    hf_hub_url,
+    hf_raise_for_status,
+)
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.hf_api import RepoFile
 
-from glove_bilstm.hub.calls import LOG_IN, call_hub
-from glove_bilstm.hub.card import MEASURED_ON, PICTURES, name_after_repository
-from glove_bilstm.hub.hashes import hash_of, is_export_of
-from glove_bilstm.hub.scan import read_json, scan_file
+from glove_bilstm.hub.calls import call_hub
+from glove_bilstm.hub.hashes import is_same
+from glove_bilstm.hub.plan import (
+    CARD,
+    CONFIG,
+    MEASURED,
+    OTHERS,
+    Plan,
+    content_of,
+    digest_of,
+    name_after_repository,
+    plan_push,
+)
+from glove_bilstm.hub.refusals import LOG_IN
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
-AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
-ONNX = "onnx"
-"""The folder in a model's own that `glove-bilstm export` may write."""
-MEASURED = ("all_results.json", "drift.json", *PICTURES)
-"""What was measured on the weights, and tells of no others."""
-OTHERS = (
-    *(*TOKENIZER, CARD, "coverage.json", "handler.py"),
-    *MEASURED,
-    *(
-        f"{ONNX}/{name}"
-        for name in ("export.json", "model.onnx", "config.json", "tokenizer.json", "onnx_classifier.py")
-    ),
-)
-"""What else is pushed, besides the code that the configuration names."""
 OTHER_MODELS = re.compile(
     r"(^|/)(adapter_config|model_index|modules)\.json$|"
     r"\.(safetensors|bin|pt|pth|gguf|onnx|pkl|pickle|skops|joblib|keras|h5|msgpack|ckpt|tflite|pb)$"
 )
 """What only a repository of another model holds, where there is no `config.json`."""
 PICKLES = re.compile(r"\.(bin|pt|pth|pkl|pickle|joblib|ckpt)$")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a push sends.
-
-    Attributes:
-        files: Name in the repository → file.
-        left_out: What else lies in the folder, such as checkpoints.
-    """
-
-    files: dict[str, Path]
-    left_out: list[str]
-
-
-def plan_push(folder: Path) -> Plan:
-    """Choose the files of a model folder, and make sure that nothing else is pushed with them.
-
-    Raises:
-        InputError: The folder holds no whole model of this package, or a file has a secret or a path of this machine
-            in it, or isn't what its name says.
-    """
-    missing = [name for name in (CONFIG, WEIGHTS, *TOKENIZER) if not (folder / name).is_file()]
-    if missing:
-        raise InputError(f"{folder} is no model folder: it has no {' and no '.join(missing)}.")
-    config = _read_config((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
-    if config.get("model_type") != GloveBiLSTMConfig.model_type:
-        raise InputError(f"{folder / CONFIG} is a model of the type {config.get('model_type')!r}, not this package's.")
-    auto_map = config.get("auto_map") or {}
-    lacking = [name for name in AUTO_CLASSES if name not in auto_map]
-    if lacking:
-        raise InputError(
-            f"{folder / CONFIG} names no code for {', '.join(lacking)}. Load the model and save it again: "
-            "model.save_pretrained writes that."
-        )
-    code = sorted({f"{auto_map[name].partition('.')[0]}.py" for name in AUTO_CLASSES})
-    if absent := [name for name in code if not (folder / name).is_file()]:
-        raise InputError(f"{folder} lacks {', '.join(absent)}, which {CONFIG} names. Save the model again.")
-    names = [CONFIG, WEIGHTS, *code, *(name for name in OTHERS if (folder / name).is_file())]
-    files = {name: folder / name for name in sorted(names)}
-    for file in files.values():
-        scan_file(file, folder)
-    if CARD not in files or not _vouches(files[CARD], folder / WEIGHTS):
-        files = {name: file for name, file in files.items() if name not in MEASURED}
-    report = files.get(f"{ONNX}/export.json")
-    if report is not None and not is_export_of(report, folder / WEIGHTS):
-        raise InputError(
-            f"{report.parent} was exported from another model than {folder / WEIGHTS}. Export it again, or remove the "
-            "folder."
-        )
-    sent = {name.partition("/")[0] for name in files}
-    left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in sent)
-    return Plan(files, left_out)
-
-
-def _vouches(card: Path, weights: Path) -> bool:
-    """Whether a card tells that what was measured was measured on the weights beside it.
-
-    Raises:
-        InputError: It was measured on others.
-    """
-    measured = MEASURED_ON.search(card.read_text(encoding="utf-8"))
-    if measured is not None and measured[1] != hash_of(weights):
-        raise InputError(
-            f"The figures in {card} are of other weights than {weights} holds. Evaluate these and write what is true "
-            f"of them, without the line that begins with {measured[0].partition(':')[0]!r}; or remove the card. "
-            f"Without that line {', '.join(MEASURED)} aren't pushed."
-        )
-    return measured is not None
+NOTHING_IGNORED = "# A model is pushed whole.\n"
+"""Instead of a repository's own `.gitignore`, by which the Hub would leave files out."""
 
 
 @dataclass
@@ -139,8 +75,17 @@ class Destination:
     token: str | None = None
     made: list[str] = field(default_factory=list, init=False)
 
-    def prepare(self) -> ModelInfo:
+    def __post_init__(self) -> None:
+        """See that a branch that is named has a name."""
+        if self.revision is not None and not self.revision.strip():
+            raise InputError("The revision is empty. Name a branch, or leave the option out: that is main.")
+
+    def prepare(self, card: str | None = None, source: str = "") -> ModelInfo:
         """Make the repository and the branch if they aren't there, and look at what they hold.
+
+        Args:
+            card: The model's, or only its head; the Hub may not take what it says. None: there is none.
+            source: Where that comes from, for the message.
 
         Raises:
             InputError: The Hub refused, or the repository holds a model of another type, or is public though a
@@ -150,8 +95,10 @@ class Destination:
         api = HfApi(token=self.token)
         if self.token is None and get_token() is None:
             raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}")
+        if card is not None:
+            self._check_metadata(card, source)
         if "/" not in self.repo_id:
-            self.repo_id = f"{self._ask(api.whoami)['name']}/{self.repo_id}"
+            self.repo_id = f"{self._ask(lambda: str(api.whoami()['name']))}/{self.repo_id}"
 
         def look(revision: str | None = None) -> ModelInfo | None:
             try:
@@ -184,10 +131,10 @@ class Destination:
         self.repo_id = repo_id = main.id  # as the Hub spells it
         if self.private and not main.private:
             raise InputError(
-                f"You asked for a private repository, and {repo_id} is there and public, so nothing was sent. Make it "
-                f"private in its settings ({page}/settings), choose another one, or don't ask for a private one."
+                f"You asked for a private repository, and {repo_id} is there and public, so nothing was pushed. Make "
+                f"it private in its settings ({page}/settings), choose another one, or don't ask for a private one."
             )
-        self._refuse_other_models(api, found or main)
+        self._refuse_other_models(found or main)
         if found is None and self.revision is not None:
             branch = self.revision
 
@@ -199,7 +146,7 @@ class Destination:
             self.made.append(f"the branch {branch} of {repo_id}")
         return found or main
 
-    def _refuse_other_models(self, api: HfApi, found: ModelInfo) -> None:
+    def _refuse_other_models(self, found: ModelInfo) -> None:
         """See that a push would destroy no model of another type."""
         there = {sibling.rfilename for sibling in found.siblings or ()}
         if CONFIG not in there:
@@ -209,15 +156,45 @@ class Destination:
                     "with this one. Choose another --repo_id."
                 )
             return
-        with tempfile.TemporaryDirectory() as folder:
-            file = self._ask(lambda: api.hf_hub_download(self.repo_id, CONFIG, revision=found.sha, local_dir=folder))
-            text = Path(file).read_text(encoding="utf-8")
-        kind = _read_config(text, f"{CONFIG} of {self.repo_id}").get("model_type")
+
+        def download() -> bytes:
+            address = hf_hub_url(self.repo_id, CONFIG, revision=found.sha)
+            answer = get_session().get(address, headers=self._authorization())
+            hf_raise_for_status(answer)
+            return answer.content
+
+        content = self._ask(download)
+        try:
+            config = json.loads(content)
+        except ValueError as error:
+            raise InputError(
+                f"{CONFIG} of {self.repo_id} can't be read ({error}), so what model is there isn't known, and a push "
+                "would replace it. Choose another --repo_id, or remove that file there."
+            ) from error
+        kind = config.get("model_type") if isinstance(config, dict) else None
         if kind != GloveBiLSTMConfig.model_type:
             raise InputError(
                 f"{self.repo_id} already holds a model of the type {kind!r}, which a push would destroy. Choose "
                 "another --repo_id."
             )
+
+    def _check_metadata(self, card: str, source: str) -> None:
+        """See that the Hub takes what a card says at its head, before anything is made or sent."""
+        address = f"{HfApi().endpoint}/api/validate-yaml"
+
+        def validate() -> list[str]:
+            wanted = {"content": card, "repoType": "model"}
+            answer = get_session().post(address, json=wanted, headers=self._authorization())
+            found = answer.json()
+            if not found.get("errors"):
+                hf_raise_for_status(answer)
+            return ["; ".join(one["message"].rstrip(".") for one in found[of]) for of in ("errors", "warnings")]
+
+        errors, doubts = self._ask(validate)
+        if errors:
+            raise InputError(f"The Hub doesn't take the card's metadata: {errors}. Correct {source} and try again.")
+        if doubts:
+            logger.warning("The Hub says of the card's metadata, from %s: %s.", source, doubts)
 
     def push(self, folder: Path, commit_message: str | None = None) -> str | None:
         """Push a model folder.
@@ -238,16 +215,37 @@ class Destination:
             ConnectionError: The Hub couldn't be reached, or failed again and again.
         """
         plan = plan_push(folder)
-        found = self.prepare()
+        card = plan.files.get(CARD)
+        text = None if card is None else name_after_repository(card.read_text(encoding="utf-8"), self.repo_id)
+        found = self.prepare(text, str(card))
         api = HfApi(token=self.token)
-        # Whether a commit is ours can be told even if the connection broke before the answer came.
-        description = f"SHA-256 of all files: {_digest(plan)}"
-        there = {sibling.rfilename for sibling in found.siblings or ()}
-        additions = [CommitOperationAdd(name, _content(file, self.repo_id)) for name, file in plan.files.items()]
-        removed = sorted(there.intersection(OTHERS).difference(plan.files))
+
+        def list_files() -> dict[str, RepoFile]:
+            tree = api.list_repo_tree(self.repo_id, recursive=True, revision=found.sha)
+            return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+
+        there = self._ask(list_files)
+        contents = {name: content_of(file, self.repo_id) for name, file in plan.files.items()}
+        additions = [
+            CommitOperationAdd(name, content)
+            for name, content in contents.items()
+            if name not in there or not is_same(content, there[name])
+        ]
+        removed = sorted(there.keys() & set(OTHERS) - plan.files.keys())
         self._warn(folder, plan, removed, sorted(filter(PICKLES.search, there)))
+        if not additions and not removed:
+            self.made.clear()
+            return None
+        # Whether a commit is ours can be told even if the connection broke before the answer came.
+        description = f"SHA-256 of all files: {digest_of(plan)}"
         where: dict[str, Any] = {"revision": self.revision, "create_pr": self.create_pr}
-        self._ask(lambda: api.preupload_lfs_files(self.repo_id, additions, **where))
+        self._ask(lambda: api.preupload_lfs_files(self.repo_id, additions, gitignore_content=NOTHING_IGNORED, **where))
+        if ignored := [addition.path_in_repo for addition in additions if addition._should_ignore]:
+            raise InputError(
+                f"By its .gitignore {self.repo_id} would leave out {', '.join(ignored)}, so nothing was pushed. Take "
+                f"that out of .gitignore there and push again. {self._what_was_made()}".rstrip(". ")
+                + "."
+            )
 
         def requests() -> set[str]:
             refs = api.list_repo_refs(self.repo_id, include_pull_requests=True)
@@ -257,16 +255,17 @@ class Destination:
         earlier = self._ask(requests) if self.create_pr else set()
 
         def commit() -> str:
-            made = api.create_commit(
-                self.repo_id,
-                [*additions, *map(CommitOperationDelete, removed)],
-                commit_message=commit_message or "Upload model",
-                commit_description=description,
-                parent_commit=found.sha,
-                **where,
-            )
-            # The client makes no empty commit: it gives the one that is there.
-            return "" if made.oid == found.sha else str(made.pr_url or made.commit_url)
+            with warnings.catch_warnings():  # of the card's metadata, told above
+                warnings.filterwarnings("ignore", "Warnings while validating metadata")
+                made = api.create_commit(
+                    self.repo_id,
+                    [*additions, *map(CommitOperationDelete, removed)],
+                    commit_message=commit_message or "Upload model",
+                    commit_description=description,
+                    parent_commit=found.sha,
+                    **where,
+                )
+            return str(made.pr_url or made.commit_url)
 
         def arrived() -> str | None:
             for revision in requests() - earlier if self.create_pr else [self.revision]:
@@ -281,15 +280,20 @@ class Destination:
         history = "discussions" if self.create_pr else f"commits/{self.revision or 'main'}"
         address = self._ask(commit, arrived, f"{api.endpoint}/{self.repo_id}/{history}")
         self.made.clear()
-        return address or None
+        return address
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token or get_token()}"}
 
     def _ask(
         self, call: Callable[[], Result], arrived: Callable[[], Result | None] | None = None, look_at: str = ""
     ) -> Result:
+        return call_hub(call, self.repo_id, arrived, look_at, self._what_was_made())
+
+    def _what_was_made(self) -> str:
+        """As the beginning of a sentence; empty where nothing was."""
         made = " and ".join(self.made)
-        if made:
-            made = f"{made[0].upper()}{made[1:]} {'was' if len(self.made) == 1 else 'were'} made"
-        return call_hub(call, self.repo_id, arrived, look_at, made)
+        return made and f"{made[0].upper()}{made[1:]} {'was' if len(self.made) == 1 else 'were'} made"
 
     def _warn(self, folder: Path, plan: Plan, removed: list[str], pickles: list[str]) -> None:
         """Tell what a push leaves out, removes or leaves behind."""
@@ -319,30 +323,3 @@ class Destination:
                 " ".join(pickles),
                 f" --revision {self.revision}" if self.revision else "",
             )
-
-
-def _content(file: Path, repo_id: str) -> Path | bytes:
-    """What is pushed of a file: itself, but for the card, which names the repository, and the tokenizer's class."""
-    if file.name == CARD:
-        return name_after_repository(file.read_text(encoding="utf-8"), repo_id).encode()
-    if file.name == "tokenizer_config.json":
-        config = _read_config(file.read_text(encoding="utf-8"), str(file))
-        # What `AutoTokenizer` saves, in transformers 5; transformers 4 and other tools don't know it.
-        if config.get("tokenizer_class") == "TokenizersBackend":
-            config["tokenizer_class"] = "PreTrainedTokenizerFast"
-            kept = {name: value for name, value in config.items() if name not in ("is_local", "local_files_only")}
-            return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
-    return file
-
-
-def _digest(plan: Plan) -> str:
-    """One hash of all files, names included."""
-    whole = hashlib.sha256()
-    for name, file in plan.files.items():
-        whole.update(f"{name} {hash_of(file)}\n".encode())
-    return whole.hexdigest()
-
-
-def _read_config(text: str, where: str) -> dict[str, Any]:
-    config = read_json(text, where)
-    return config if isinstance(config, dict) else {}

@@ -3,11 +3,8 @@
 import copy
 import json
 import logging
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +18,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from glove_bilstm.hub.folder import write_json
 from glove_bilstm.inference import onnx_classifier
 from glove_bilstm.inference.bulk import predict_logits
+from glove_bilstm.inference.export_folder import REPORT, RUNTIME, new_folder
 from glove_bilstm.inference.onnx_classifier import CONFIG, MODEL, TOKENIZER, OnnxClassifier, Text
 from glove_bilstm.inference.onnx_graph import EmbeddingDtype, build_graph
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
@@ -31,8 +29,6 @@ from glove_bilstm.vectors.special_tokens import SPECIAL_TOKENS
 
 logger = logging.getLogger(__name__)
 
-REPORT = "export.json"
-RUNTIME = Path(onnx_classifier.__file__).name
 LARGEST_DIFFERENCE = 1e-5
 """Between a logit of torch and the float32 graph's, next to the larger of 1 and the logit."""
 
@@ -133,7 +129,7 @@ def export_model(
         model: In float32.
         tokenizer: Its tokenizer.
         variant: What to keep.
-        output: The folder, new, or of an earlier export, which is replaced.
+        output: The folder, new, or of an earlier export and nothing else, which is replaced.
         check: What to measure it on.
         largest_drop: How much of the metric may be lost.
         sha256: Of the model's weights, by which a push sees whether the export is still one of them.
@@ -141,7 +137,7 @@ def export_model(
     Raises:
         InputError: The folder is something else, the model or the variant can't be exported, or too much is lost.
     """
-    with _folder_beside(output) as folder:
+    with new_folder(output) as folder:
         write_variant(model, tokenizer, variant, folder)
         measured = measure_folder(folder, model.config, check)
         if variant == Variant() and not measured.largest_difference <= LARGEST_DIFFERENCE:
@@ -182,26 +178,6 @@ def _check_rounding(
     )
 
 
-@contextmanager
-def _folder_beside(output: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes the output folder when all went well."""
-    output = output.resolve()  # "." has no name
-    if output.exists() and not (output / REPORT).is_file() and not (output.is_dir() and not any(output.iterdir())):
-        raise InputError(f"{output} is there already, and no earlier export. Name a new folder, or remove it.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(prefix=f".{output.name}.incomplete-", dir=output.parent))
-    try:
-        (workspace / "new").mkdir()
-        yield workspace / "new"
-        if output.exists():
-            os.replace(output, workspace / "old")
-        os.replace(workspace / "new", output)
-    finally:
-        if (workspace / "old").exists() and not output.exists():  # interrupted in between
-            os.replace(workspace / "old", output)
-        shutil.rmtree(workspace)
-
-
 def write_variant(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, variant: Variant, folder: Path) -> None:
     """Write all that `OnnxClassifier` needs into a folder, which is there, and the classifier's own file.
 
@@ -223,7 +199,12 @@ def write_variant(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, va
     config = json.loads(model.config.to_json_string())
     for name in ("auto_map", "_name_or_path"):  # files that aren't here, and where the model was
         config.pop(name, None)
-    config |= {"vocab_size": variant.vocabulary_size or model.config.vocab_size, "quantize": variant.quantize}
+    config |= {
+        "vocab_size": variant.vocabulary_size or model.config.vocab_size,
+        "quantize": variant.quantize,
+        # What else the runtime reads: transformers leaves out what it takes for a default, such as two labels' names.
+        **{name: getattr(model.config, name) for name in ("problem_type", "pad_token_id", "id2label", "thresholds")},
+    }
     (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.copy(onnx_classifier.__file__, folder / RUNTIME)
 

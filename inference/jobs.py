@@ -7,23 +7,31 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice, tee, zip_longest
+from itertools import chain, islice, tee, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from glove_bilstm.inference.journal import Journal, claim, counted, is_done, note_done
-from glove_bilstm.inference.onnx_classifier import Text
+from glove_bilstm.inference.onnx_classifier import BATCH, Text, read_chunk
 from glove_bilstm.inference.parquet import Row, Types, append_columns, find_types
 from glove_bilstm.inference.reading import BadRow, TextFile, count_rows, read_rows
-from glove_bilstm.inference.writing import ERROR, as_columns, check_target, new_file, predicted_columns, write_rows
+from glove_bilstm.inference.writing import (
+    ERROR,
+    as_columns,
+    as_json,
+    check_target,
+    new_file,
+    predicted_columns,
+    write_rows,
+)
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Classify = Callable[[Iterable[Text]], Iterator[dict[str, Any]]]
-"""Texts → what `classify_texts` says of each, in their order."""
+Classify = Callable[[Iterable[Text], int], Iterator[dict[str, Any]]]
+"""Texts, and how many to read in one batch → what `classify_texts` says of each, in their order."""
 OnError = Literal["stop", "skip"]
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 REPORTED = 20
@@ -43,6 +51,7 @@ class Job:
             comes out without a prediction, and what is wrong with it in a column `error`.
         identity: All that makes the answers what they are. Those of a job with another one aren't gone on with.
         rows: Which, counted from 0, the first and the one after the last. None: all.
+        batch_size: Texts in one batch, at most.
     """
 
     source: TextFile
@@ -52,6 +61,7 @@ class Job:
     on_error: OnError
     identity: dict[str, Any]
     rows: tuple[int, int] | None = None
+    batch_size: int = BATCH
 
     @property
     def added(self) -> dict[str, pa.DataType]:
@@ -71,15 +81,24 @@ class Job:
         }
 
     @property
+    def table(self) -> bool:
+        """Whether all rows of the output have the same columns."""
+        return self.target.format in ("csv", "tsv", "parquet")
+
+    @property
     def copies(self) -> bool:
         """Whether columns are added to a parquet file, whose others stay as they are."""
         return self.source.format == self.target.format == "parquet"
 
     def read(self) -> Iterator[Row | BadRow]:
         """The job's rows."""
-        table = self.target.format in ("csv", "tsv", "parquet")
-        rows = read_rows(self.source, self.text_columns, self.added, same_columns=table, texts_alone=self.copies)
+        rows = read_rows(self.source, self.text_columns, self.added, same_columns=self.table, texts_alone=self.copies)
         return rows if self.rows is None else islice(rows, *self.rows)
+
+    def text_of(self, row: Row) -> Text:
+        """What the model reads of a row that can be read."""
+        values = [row[column] for column in self.text_columns]
+        return values[0] if len(values) == 1 else (values[0], values[1] or "")
 
 
 def shard(source: TextFile, rank: int, world: int) -> tuple[int, int]:
@@ -136,7 +155,8 @@ def run_job(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]
             if journal.count:
                 done = counted(journal.count, "row was", "rows were")
                 logger.info("%s done before; going on from there.", done)
-            answers = _answer(job, islice(job.read(), journal.count, None), classify, journal.bad)
+            again, rows = _go_on(job, journal.count)
+            answers = islice(_answer(job, rows, classify, journal.bad, again), again, None)
             for answer in progress(answers, initial=journal.count, total=total):
                 journal.add(answer)
             if job.copies:
@@ -145,8 +165,8 @@ def run_job(job: Job, classify: Classify, progress: Callable[..., Iterable[Any]]
                     if not append_columns(job.source.path, file, job.added, kept, job.rows):
                         raise _changed(job)
             else:
-                rows = progress(job.read(), initial=0, total=total, desc="writing")
-                write_rows(job.target, _complete(job, rows, journal.answers()), types)
+                written = progress(job.read(), initial=0, total=total, desc="writing")
+                write_rows(job.target, _complete(job, written, journal.answers()), types)
             if job.rows is not None:
                 note_done(output, ours)
             journal.finished = True
@@ -180,28 +200,58 @@ def _run_through(job: Job, classify: Classify, progress: Callable[..., Iterable[
     write_rows(job.target, _complete(job, rows, answers), job.added)
 
 
-def _answer(job: Job, rows: Iterable[Row | BadRow], classify: Classify, bad_before: int = 0) -> Iterator[Row]:
-    """The columns that are added to each row, in their order; of a bad row, what is wrong with it."""
+def _go_on(job: Job, done: int) -> tuple[int, Iterator[Row | BadRow]]:
+    """The rows to go on with after so many, and how many of the first are among those.
+
+    Texts are sorted by length a chunk at a time, and in int8 a text's score depends on its batch. So a job goes on
+    from the first row of a chunk: every batch is what it would have been.
+    """
+    rows = job.read()
+    again: list[Row | BadRow] = []
+
+    def texts() -> Iterator[Text]:
+        for row in islice(rows, done):
+            again.append(row)
+            if not isinstance(row, BadRow):
+                yield job.text_of(row)
+
+    known = texts()
+    while read_chunk(known, job.batch_size)[1]:
+        again.clear()
+    return len(again), chain(again, rows)
+
+
+def _answer(
+    job: Job, rows: Iterable[Row | BadRow], classify: Classify, bad_before: int = 0, again: int = 0
+) -> Iterator[Row]:
+    """The columns that are added to each row, in their order; of a bad row, what is wrong with it.
+
+    Args:
+        job: The job.
+        rows: The rows.
+        classify: The model.
+        bad_before: How many bad rows were told of before.
+        again: How many of the rows, the first ones, were answered before.
+    """
     ahead: deque[Row | None] = deque()  # a place for each row that the model reads, and the bad ones between them
     stopped_by, bad = "", 0
 
     def texts() -> Iterator[Text]:
         nonlocal stopped_by, bad
-        for row in rows:
+        for place, row in enumerate(rows):
             if isinstance(row, BadRow):
                 if job.on_error == "stop":
                     stopped_by = row.error
                     return
-                bad += 1
-                if bad <= REPORTED:
+                bad += place >= again
+                if place >= again and bad <= REPORTED:
                     logger.warning("%s It is passed through without a prediction.", row.error)
                 ahead.append({ERROR: row.error})
             else:
                 ahead.append(None)
-                values = [row[column] for column in job.text_columns]
-                yield values[0] if len(values) == 1 else (values[0], values[1] or "")
+                yield job.text_of(row)
 
-    for answer in classify(texts()):
+    for answer in classify(texts(), job.batch_size):
         while (error := ahead.popleft()) is not None:
             yield error
         yield as_columns(answer, job.problem_type)
@@ -230,7 +280,8 @@ def _complete(job: Job, rows: Iterable[Row | BadRow], answers: Iterable[Row]) ->
 def _mend(job: Job, rows: Iterable[Row | BadRow]) -> Iterator[tuple[Row, str]]:
     """The rows, and what is wrong with them; bad ones get the columns of the first good one, as far as they are known.
 
-    Those before it are kept until it comes.
+    Outside of tables they keep their own too. What has no place then is said after what is wrong. Those before the
+    first good one are kept until it comes.
     """
     columns: list[str] = []
     if job.rows is not None:  # all processes' rows have the columns of the file's first good one
@@ -238,10 +289,12 @@ def _mend(job: Job, rows: Iterable[Row | BadRow]) -> Iterator[tuple[Row, str]]:
     first: list[BadRow] = []
 
     def mended(bad: BadRow) -> tuple[Row, str]:
-        known = {column: bad.row.get(column) for column in columns}
+        own = [] if job.table else [column for column in bad.row if column not in job.added]
+        known = {column: bad.row.get(column) for column in [*columns, *own]}
+        left = {column: value for column, value in bad.row.items() if column not in known}
         if job.target.format == "parquet":  # its column of texts holds nothing else
             known |= {column: json.dumps(known[column]) for column in job.text_columns if _is_no_text(known[column])}
-        return known, bad.error
+        return known, f"{bad.error} Left over: {as_json(left)}." if left else bad.error
 
     for row in rows:
         if not isinstance(row, BadRow):

@@ -17,7 +17,7 @@ from glove_bilstm.vectors.errors import InputError
 logger = logging.getLogger(__name__)
 
 FLUSHED = 1000
-"""After how many answers what is known of them is on the disk, so that at most as many are computed again."""
+"""After how many answers what is known of them is on the disk: a killed process loses no more."""
 
 
 def beside(output: Path, kind: str) -> Path:
@@ -129,11 +129,13 @@ class Journal(AbstractContextManager["Journal"]):
         try:
             self._file.close()
         finally:
-            if self.finished or not self.count:
+            with self.path.open("rb") as file:  # of a full disk, fewer than were added
+                kept = 0 if self.finished else sum(line.endswith(b"\n") for line in file) - 1
+            if not kept:
                 self.path.unlink(missing_ok=True)
             elif kind is not None:
-                kept = counted(self.count, "answer is", "answers are")
-                logger.error("%s kept; the same command goes on from there.", kept)
+                told = counted(kept, "answer is", "answers are")
+                logger.error("%s kept; the same command goes on from there.", told)
 
     def add(self, answer: Row) -> None:
         """Write one more answer."""

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import reprlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,8 +59,9 @@ class OnnxClassifier:
 
         Raises:
             FileNotFoundError: One of the files isn't there.
-            ValueError: One of them is broken.
+            ValueError: One of them is broken, or doesn't fit the others; or `threads` is below 1.
         """
+        _at_least_one(threads=threads)
         self.folder = Path(folder)
         for name in FILES:
             if not (self.folder / name).is_file():
@@ -71,7 +73,8 @@ class OnnxClassifier:
             except ImportError:
                 raise
             except Exception as error:  # each library has errors of its own
-                told = (str(error) or repr(error)).splitlines()[0]
+                told = f"it has no {error}" if isinstance(error, KeyError) else (str(error) or repr(error))
+                told = told.splitlines()[0].removesuffix(".")
                 raise ValueError(
                     f"{self.folder / name} is none of an exported model: {told}. Export it again."
                 ) from error
@@ -80,20 +83,27 @@ class OnnxClassifier:
         config = json.loads(file.read_text(encoding="utf-8"))
         self.problem_type: str | None = config.get("problem_type")
         self._padding: int = config["pad_token_id"]
+        if self._padding not in range(config["vocab_size"]):
+            raise ValueError(f"its pad_token_id is {self._padding!r}, and its vocab_size {config['vocab_size']}")
         names = {int(number): name for number, name in config["id2label"].items()}
         self.labels = [names[number] for number in range(len(names))]
         given = config.get("thresholds")
-        self.thresholds = np.full(len(names), 0.5) if given is None else np.array(given)
+        self.thresholds = np.full(len(names), 0.5) if given is None else np.array(given, dtype=np.float64)
+        if self.thresholds.shape != (len(names),):
+            raise ValueError(f"it has {len(names)} labels, and its thresholds are {given}")
         self._quantized = config.get("quantize") is not None
 
     def _load_model(self, file: Path) -> None:
-        self._model = str(file)
+        self._model = os.fsencode(file).decode("utf-8", "surrogateescape")  # onnxruntime's paths are UTF-8
         self._session = self._begin(1)  # each thread reads a batch of its own
+        logits = self._session.get_outputs()[0].shape[-1]
+        if logits != len(self.labels):
+            raise ValueError(f"it gives {logits} logits for a text, and {CONFIG} has {len(self.labels)} labels")
 
     def _load_tokenizer(self, file: Path) -> None:
         from tokenizers import Tokenizer
 
-        self._tokenizer = Tokenizer.from_file(str(file))
+        self._tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8"))  # a path may be no UTF-8
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self.sep_token = SEPARATOR if self._tokenizer.token_to_id(SEPARATOR) is not None else None
@@ -105,6 +115,10 @@ class OnnxClassifier:
         options = SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         return InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+
+    def __reduce__(self) -> Any:
+        """For another process: it loads the folder again."""
+        return type(self), (self.folder, self.threads)
 
     @cached_property
     def _session_for_one(self) -> Any:
@@ -126,6 +140,8 @@ class OnnxClassifier:
             FileNotFoundError: There is no exported model.
             ValueError: What the Hub sent is damaged, or a file is broken.
         """
+        if not model:
+            raise FileNotFoundError("The name of the model is empty; give a folder, or a repository on the Hub.")
         if not Path(model).is_dir():
             if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model)):
                 raise FileNotFoundError(f"There is no folder {model}, and no repository on the Hub has such a name.")
@@ -154,8 +170,10 @@ class OnnxClassifier:
 
         Raises:
             TypeError: One is neither a text nor a pair.
+            ValueError: One holds what is no character, or `top_k` or `batch_size` is below 1.
         """
-        alone = isinstance(texts, str | dict) or not isinstance(texts, Iterable)
+        _at_least_one(batch_size=batch_size, top_k=None if top_k == "" else top_k)
+        alone = isinstance(texts, str | bytes | dict) or not isinstance(texts, Iterable)
         given = [_as_text(text) for text in ([texts] if alone else texts)]
         answers: list[Any] = []
         # Threads that are begun for one text take as long as the text.
@@ -178,12 +196,22 @@ class OnnxClassifier:
 
     def logits(self, texts: Iterable[Text], batch_size: int = BATCH) -> Iterator[np.ndarray]:
         """The logits of each text, float32 ``[C]``, in the order of the texts."""
-        return read_in_batches(texts, self.encode, self.forward, self.threads, batch_size)
+        return read_in_batches(map(_as_text, texts), self.encode, self.forward, self.threads, batch_size)
 
     def encode(self, texts: Sequence[Text]) -> list[list[int]]:
-        """Texts as token ids; of a pair with an empty second text, those of the first."""
+        """Texts as token ids; of a pair with an empty second text, those of the first.
+
+        Raises:
+            ValueError: One holds what is no character.
+        """
         given = [text[0] if isinstance(text, tuple) and not text[1] else text for text in texts]
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(given)]
+        try:
+            return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(given)]
+        except TypeError:  # which doesn't say of which text
+            for text in given:
+                for part in [text] if isinstance(text, str) else text:
+                    _check_characters(part)
+            raise
 
     def forward(self, encoded: Sequence[list[int]]) -> np.ndarray:
         """Token ids of texts → logits, float32 ``[B, C]``, in one pass."""
@@ -197,14 +225,17 @@ class OnnxClassifier:
         return session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
 
 
-def _chunk(texts: Iterator[Text], number: int) -> Iterator[Text]:
-    """The next texts: so many, or fewer of long ones."""
+def read_chunk(texts: Iterator[Text], batch_size: int) -> tuple[list[Text], bool]:
+    """The next texts to be sorted by length together, and whether those are all that may be, or only all there are."""
+    most = CHUNK * batch_size
+    chunk: list[Text] = []
     characters = 0
-    for text in islice(texts, number):
-        yield text
+    for text in islice(texts, most):
+        chunk.append(text)
         characters += len(text) if isinstance(text, str) else sum(map(len, text))
         if characters >= MOST_CHARACTERS:
-            return
+            break
+    return chunk, len(chunk) == most or characters >= MOST_CHARACTERS
 
 
 def read_in_batches(
@@ -224,13 +255,12 @@ def read_in_batches(
     Raises:
         ValueError: `batch_size` is below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; it is {batch_size}.")
+    _at_least_one(batch_size=batch_size)
     remaining = iter(texts)
     pool = ThreadPoolExecutor(threads)
 
     def begin() -> list[tuple[list[int], Future[Any]]]:
-        encoded = encode(list(_chunk(remaining, CHUNK * batch_size)))
+        encoded = encode(read_chunk(remaining, batch_size)[0])
         batches = batches_by_length([len(ids) for ids in encoded], batch_size, threads)
         return [(rows, pool.submit(forward, [encoded[row] for row in rows])) for rows in batches]
 
@@ -306,10 +336,29 @@ def to_answer(
     return {"label": labels[best], "score": float(scores[best])}
 
 
+def _at_least_one(**numbers: Any) -> None:
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be at least 1; it is {number}.")
+
+
 def _as_text(text: Any) -> Text:
     if isinstance(text, dict) and "text" in text:
-        text = (text["text"], text["text_pair"]) if text.get("text_pair") else text["text"]
+        pair = text.get("text_pair")
+        text = text["text"] if pair is None else (text["text"], pair)
     parts = text if isinstance(text, tuple) and len(text) == 2 else [text]
-    if not all(isinstance(part, str) for part in parts):
-        raise TypeError(f'{text!r} is neither a text nor a pair of texts, {{"text": …, "text_pair": …}}.')
-    return text
+    if all(isinstance(part, str) for part in parts):
+        return text
+    told = "" if not any(isinstance(part, bytes) for part in parts) else " Decode bytes: text.decode('utf-8')."
+    raise TypeError(f'{text!r} is neither a text nor a pair of texts, {{"text": …, "text_pair": …}}.{told}')
+
+
+def _check_characters(text: str) -> None:
+    """See that all of a text is characters; half of one is what Python keeps of bytes that aren't UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{reprlib.repr(text)} can't be read: {text[error.start]!r} at its place {error.start:,} is no character, "
+            "but half of one. Remove it, or see why what the text comes from isn't read as UTF-8."
+        ) from None

@@ -158,20 +158,19 @@ def _pool(
     if config.pooling == "last":
         last = graph.add("Transpose", f"{read}_1", perm=[1, 0, 2])  # [B, directions, hidden]
         return graph.add("Reshape", last, graph.hold([0, -1], np.int64))
-    column = graph.hold([1], np.int64)
     by_text = graph.add("Transpose", states, perm=[1, 0, 2])  # [B, T, H]
     mask = graph.add("Unsqueeze", tokens, graph.hold([2], np.int64))  # [B, T, 1]
-    at_least_one = graph.add("Cast", graph.add("Max", lengths, graph.hold(1, np.int64)), to=TensorProto.FLOAT)
     if config.pooling == "attention":
         projection, score = model.pooler.projection, model.pooler.score
         projected = graph.add("MatMul", by_text, graph.hold(_numpy(projection.weight).T))
         projected = graph.add("Tanh", graph.add("Add", projected, graph.hold(_numpy(projection.bias))))
         scores = graph.add("MatMul", projected, graph.hold(_numpy(score.weight).T))  # [B, T, 1]
         scores = graph.add("Where", mask, scores, graph.hold(np.finfo(np.float32).min, np.float32))
-        weighed = graph.add("Mul", graph.add("Softmax", scores, axis=1), by_text)
-        return graph.add("ReduceSum", weighed, column, keepdims=0)
-    mean = graph.add("Div", graph.add("ReduceSum", by_text, column, keepdims=0),
-                     graph.add("Unsqueeze", at_least_one, column))  # fmt: skip
+        return _weigh(graph, graph.add("Softmax", scores, axis=1), by_text)
+    column = graph.hold([1], np.int64)
+    at_least_one = graph.add("Cast", graph.add("Max", lengths, graph.hold(1, np.int64)), to=TensorProto.FLOAT)
+    total = _weigh(graph, graph.add("Cast", mask, to=TensorProto.FLOAT), by_text)
+    mean = graph.add("Div", total, graph.add("Unsqueeze", at_least_one, column))
     if config.pooling == "mean":
         return mean
     lowest = graph.hold(np.finfo(np.float32).min, np.float32)
@@ -179,3 +178,12 @@ def _pool(
     some = graph.add("Unsqueeze", graph.add("Greater", lengths, graph.hold(0, np.int64)), column)  # [B, 1]
     highest = graph.add("Where", some, highest, graph.hold(0, np.float32))
     return highest if config.pooling == "max" else graph.add("Concat", mean, highest, axis=1)
+
+
+def _weigh(graph: _Graph, weights: str, states: str) -> str:
+    """Weights ``[B, T, 1]`` of states ``[B, T, H]`` → their sum ``[B, H]``.
+
+    By a product of matrices: it adds in parts, and rounds less over a long text than ReduceSum, which adds one by one.
+    """
+    product = graph.add("MatMul", graph.add("Transpose", weights, perm=[0, 2, 1]), states)  # [B, 1, H]
+    return graph.add("Reshape", product, graph.hold([0, -1], np.int64))

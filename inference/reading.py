@@ -70,7 +70,7 @@ class BadRow:
     """A row that can't be read as it should.
 
     Attributes:
-        row: Those of its columns that could be read.
+        row: Those of its columns that could be read; of a line that has none, the line in the column of the text.
         error: Where it stands, and what is wrong.
     """
 
@@ -272,10 +272,17 @@ def _read_txt(file: BinaryIO, column: str) -> Iterator[Found]:
             yield number, {column: line.rstrip("\r\n")}, ""
 
 
-def _read_csv(file: BinaryIO, _: str, delimiter: str = ",") -> Iterator[Found]:
+def _read_csv(file: BinaryIO, column: str, delimiter: str = ",") -> Iterator[Found]:
     csv.field_size_limit(sys.maxsize)
+    taken: list[str] = []  # the lines of the row at hand
+
+    def noted(lines: TextIO) -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
     with _as_text(file) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(noted(lines), delimiter=delimiter, strict=True)
         header = next((fields for fields in reader if fields), [])  # a line without anything is none
         if SURROGATE.search("".join(header)):
             raise csv.Error("the header isn't UTF-8; save the file as UTF-8")
@@ -283,21 +290,25 @@ def _read_csv(file: BinaryIO, _: str, delimiter: str = ",") -> Iterator[Found]:
             raise csv.Error(f"a column name occurs twice: {', '.join(header)}")
         while True:
             begin = reader.line_num + 1
+            taken.clear()
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 lost = f", and with it all up to line {reader.line_num:,}" if reader.line_num > begin else ""
-                yield begin, {}, f"can't be read as {'csv' if delimiter == ',' else 'tsv'}: {error}{lost}."
+                wrong = f"can't be read as {'csv' if delimiter == ',' else 'tsv'}: {error}{lost}."
+                yield begin, {column: "".join(taken).rstrip("\r\n")}, wrong
                 continue
             if fields:
                 fits = len(fields) == len(header)
                 wrong = "" if fits else f"has {len(fields)} fields, and the header {len(header)}."
+                if more := fields[len(header) :]:
+                    wrong += f" Left over: {json.dumps(more, ensure_ascii=False)}."
                 yield reader.line_num, dict(zip(header, fields, strict=False)), wrong
 
 
-def _read_jsonl(file: BinaryIO, _: str) -> Iterator[Found]:
+def _read_jsonl(file: BinaryIO, column: str) -> Iterator[Found]:
     with _as_text(file) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip(JSON_SPACE):
@@ -305,12 +316,13 @@ def _read_jsonl(file: BinaryIO, _: str) -> Iterator[Found]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:  # a ValueError of its own for a number of 5,000 digits
-                yield number, {}, f"isn't JSON: {error}."
+                yield number, {column: line.rstrip("\r\n")}, f"isn't JSON: {error}."
                 continue
             if isinstance(row, dict):
                 yield number, row, ""
             else:
-                yield number, {}, 'isn\'t an object with columns, such as {"text": "…"}.'
+                wrong = 'isn\'t an object with columns, such as {"text": "…"}.'
+                yield number, {column: line.rstrip("\r\n")}, wrong
 
 
 READERS: dict[str, Callable[[BinaryIO, str], Iterator[Found]]] = {
@@ -319,4 +331,4 @@ READERS: dict[str, Callable[[BinaryIO, str], Iterator[Found]]] = {
     "tsv": partial(_read_csv, delimiter="\t"),
     "jsonl": _read_jsonl,
 }
-"""Format of text → what reads it, given the file and what the column of one without column names is called."""
+"""Format of text → what reads it, given the file and the column for a line that has no columns."""

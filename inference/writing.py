@@ -5,6 +5,7 @@ import csv
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from glove_bilstm.inference.reading import TextFile
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.vectors.errors import InputError
 
+LINE_END = re.compile("[\r\n]")
 ERROR = "error"
 """The column of what was wrong with a row, where bad ones are skipped."""
 
@@ -71,9 +73,9 @@ def write_rows(target: TextFile, rows: Iterable[Row], types: Types) -> None:
     """Write rows.
 
     Args:
-        target: The file, which must be claimed, or the pipe. ``txt`` gets each row's ``prediction`` alone. There and
-            in ``csv`` and ``tsv``, a list becomes a JSON array. What JSON lacks becomes null or text there, and
-            bytes base64: see `_as_json`.
+        target: The file, which must be claimed, or the pipe. ``txt`` gets each row's ``prediction`` alone, a
+            label of several lines as a JSON string. There and in ``csv`` and ``tsv``, a list becomes a JSON array.
+            What JSON lacks becomes null or text there, and bytes base64: see `as_json`.
         rows: All of them.
         types: Those of a parquet file's columns, as far as they are known; of the others the first rows tell.
 
@@ -95,7 +97,8 @@ def write_rows(target: TextFile, rows: Iterable[Row], types: Types) -> None:
 def _write_txt(file: TextIO, rows: Iterable[Row]) -> None:
     for row in rows:
         value = row["prediction"]
-        file.write("\n" if value is None else f"{_as_cell(value)}\n")
+        several = isinstance(value, str) and LINE_END.search(value)  # and each text has one
+        file.write("\n" if value is None else f"{as_json(value) if several else _as_cell(value)}\n")
 
 
 def _write_csv(file: TextIO, rows: Iterable[Row], delimiter: str = ",") -> None:
@@ -109,17 +112,17 @@ def _write_csv(file: TextIO, rows: Iterable[Row], delimiter: str = ",") -> None:
 
 def _write_jsonl(file: TextIO, rows: Iterable[Row]) -> None:
     for row in rows:
-        file.write(f"{_as_json(row)}\n")
+        file.write(f"{as_json(row)}\n")
 
 
 def _as_cell(value: Any) -> Any:
     """A list or an object as JSON, which a program can read again whatever stands in it."""
     if isinstance(value, list | dict):
-        return _as_json(value)
+        return as_json(value)
     return _as_string(value) if isinstance(value, bytes) else value
 
 
-def _as_json(value: Any) -> str:
+def as_json(value: Any) -> str:
     """A value as JSON. Of what JSON has not, NaN and infinities become null, and other objects strings."""
     try:
         return json.dumps(value, ensure_ascii=False, default=_as_string, allow_nan=False)

@@ -13,7 +13,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--dataset", required=True, help="Hub id, folder or file (csv, tsv, json, jsonl, parquet), or demo"
     )
     parser.add_argument("--vectors", required=True, help="name of a published set (glove.6B.100d, …), a file, or demo")
-    parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument("--text_column", default="text", help="column of texts; default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, where rows have pairs")
     parser.add_argument(
         "--profile", default="auto", help="how text is split into words; default: auto, as the vectors' words were"

@@ -14,10 +14,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--dataset", required=True, help="Hub id, folder or file (csv, tsv, json, jsonl, parquet), or demo"
     )
-    parser.add_argument("--split", default=None, help="default: test; or the only one there is")
-    parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument(
+        "--split",
+        default=None,
+        help="which one to measure on; default: test, or the only one there is (a file alone is one)",
+    )
+    parser.add_argument("--text_column", default="text", help="column of texts; default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
-    parser.add_argument("--label_column", default="label", help="default: label")
+    parser.add_argument("--label_column", default="label", help="column of labels; default: label")
     add_computing(parser)
     parser.add_argument(
         "--batch_size", type=positive, default=128, help="texts in one forward pass, at most; default: 128"

@@ -72,10 +72,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="labelled texts to measure it on, best those that the model was validated with: Hub id, folder or file "
         "(default: the bundled demo's texts, on which it is compared with the model in torch alone)",
     )
-    parser.add_argument("--split", default=None, help="default: validation; or the only one there is")
-    parser.add_argument("--text_column", default="text", help="default: text")
+    parser.add_argument(
+        "--split", default=None, help="which of its splits; default: validation, or the only one there is"
+    )
+    parser.add_argument("--text_column", default="text", help="column of texts; default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
-    parser.add_argument("--label_column", default="label", help="default: label")
+    parser.add_argument("--label_column", default="label", help="column of labels; default: label")
     options = parser.parse_args(argv)
     if options.target_size and (options.quantize or options.embedding_dtype or options.vocabulary_size):
         parser.error("--target_size chooses --quantize, --embedding_dtype and --vocabulary_size itself")
@@ -95,15 +97,17 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.hub.hashes import hash_of
     from glove_bilstm.inference.bulk import as_references
     from glove_bilstm.inference.export import Variant, export_model, make_check
+    from glove_bilstm.inference.export_folder import check_replaceable
     from glove_bilstm.inference.loading import load_classifier
     from glove_bilstm.inference.pairs import check_pairs
     from glove_bilstm.inference.size_budget import best_within, candidates, draw_curve, measure_variants
-    from glove_bilstm.scripts.tables import curve_table, export_table
+    from glove_bilstm.scripts.tables import curve_table, export_table, size_text
     from glove_bilstm.training.labels import read_known_labels
     from glove_bilstm.training.metrics import label_names
     from glove_bilstm.training.splits import find_split, is_file_alone
 
     disable_progress_bar()
+    check_replaceable(options.output)  # before minutes of work
     split = find_split(options.dataset or "demo", options.split, "validation")
     texts = split.inputs(options.text_column, options.text_pair_column)
     model, tokenizer = load_classifier(options.model, "float32")
@@ -137,7 +141,7 @@ def run(argv: list[str]) -> None:
     measured = export_model(model, tokenizer, variant, options.output, check, options.max_accuracy_drop, sha256)
     print(export_table(measured))
     written = sum(file.stat().st_size for file in options.output.iterdir())
-    print(f"\nSaved in {options.output}: {variant}; {written / 1e6:.1f} MB.")
+    print(f"\nSaved in {options.output}: {variant}; {size_text(written)}.")
 
 
 main = command(run)

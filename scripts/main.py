@@ -28,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     usage = "usage: glove-bilstm <verb> [options]     (glove-bilstm <verb> --help for its options)\n"
     table = "\n".join(f"  {name:<10} {what}" for name, (_, what) in VERBS.items())
     if verb in ("--help", "-h"):
-        print(f"{usage}\n{table}")
+        begin = (
+            "To begin, on the bundled reviews: glove-bilstm train --output_dir my-model     (--version: which this is)"
+        )
+        print(f"{usage}\n{table}\n\n{begin}")
         return 0
     print(f"{usage}\nThere is no verb {verb!r}; there are:\n{table}", file=sys.stderr)
     return 2

@@ -30,14 +30,21 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "Files: .txt (one text a line), .csv, .tsv, .jsonl or .parquet. The output has the input's columns and two\n"
         "more, prediction and score (a .txt output has the predictions alone). Of a multi-label model they are the\n"
         "list of labels that apply and the list of their probabilities (in .csv, .tsv and .txt: JSON arrays). Of a\n"
-        "regression model there is prediction alone, the number.\n\n"
+        "regression model there is prediction alone, the number. In .txt a label of several lines is a JSON string.\n"
+        "\n"
         "A job that was cut off, by whatever, goes on where it was when the same command is given again. Under "
         "torchrun each\nprocess reads its share of the rows, and writes OUTPUT-00000-of-00002 and so on, to be put "
         "together in that order.",
     )
     parser.add_argument("texts", nargs="*", default=[], help="texts to label")
     parser.add_argument("--model", required=True, help="folder or Hub id of the model")
-    parser.add_argument("--input", type=user_path, default=None, help="file of texts; - for standard input")
+    parser.add_argument(
+        "--input",
+        type=user_path,
+        default=None,
+        help="file of texts; - for standard input, whose answers come when 50 times --batch_size texts, or all, are "
+        "read",
+    )
     parser.add_argument(
         "--output",
         type=user_path,
@@ -50,14 +57,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=None,
         help="of standard input and output (default: that of the file on the other side, or txt)",
     )
-    parser.add_argument("--text_column", default=TEXT_COLUMN, help="default: text")
+    parser.add_argument("--text_column", default=TEXT_COLUMN, help="column of texts; default: text")
     parser.add_argument("--text_pair_column", default=None, help="column of second texts, for a model of pairs")
     parser.add_argument(
         "--on_error",
         choices=("stop", "skip"),
         default="stop",
         help="at a row that can't be read, stop (what was answered before is kept), or pass it through without a "
-        "prediction, with the reason in a column error (default: stop)",
+        "prediction, with the reason, and what of it has no column, in a column error (default: stop)",
     )
     parser.add_argument(
         "--backend",
@@ -82,6 +89,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error("--output is for what --input names")
     if options.input and options.output is None:
         options.output = PIPE
+    if options.input == PIPE and sys.stdin is None:
+        parser.error("standard input is closed; name a file by --input")
+    if options.output in (None, PIPE) and sys.stdout is None:
+        parser.error("standard output is closed; name files by --input and --output")
     if options.text_pair_column and not options.input:
         parser.error("--text_pair_column names a column of --input")
     if options.format and PIPE not in (options.input, options.output):
@@ -106,7 +117,7 @@ def run(argv: list[str]) -> None:
         from glove_bilstm.scripts.tables import answers_table
 
         problem_type, classify, _ = load(options, pairs=False)
-        print(answers_table(options.texts, list(classify(options.texts)), problem_type))
+        print(answers_table(options.texts, list(classify(options.texts, options.batch_size)), problem_type))
         return
 
     from tqdm.auto import tqdm
@@ -130,6 +141,7 @@ def run(argv: list[str]) -> None:
         on_error=options.on_error,
         identity={"model": state, "backend": options.backend, "dtype": options.dtype},
         rows=shard(source, rank, world) if world > 1 else None,
+        batch_size=options.batch_size,
     )
 
     def progress(items: Iterable[Any], **counts: Any) -> Iterable[Any]:
@@ -177,7 +189,7 @@ def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify
         exported = OnnxClassifier.from_pretrained(options.model, threads=threads)
         check_pairs(exported.sep_token, pairs)
         state = state_of(exported.folder, *FILES)
-        return exported.problem_type, lambda texts: exported.classify(texts, options.batch_size), state
+        return exported.problem_type, exported.classify, state
 
     import torch
     from transformers.utils.logging import disable_progress_bar
@@ -192,8 +204,7 @@ def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify
     check_pairs(tokenizer.sep_token, pairs)
     files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
     state = state_of(model_folder(options.model), *files)
-    classify = partial(classify_texts, model, tokenizer, batch_size=options.batch_size)
-    return model.config.problem_type, classify, state
+    return model.config.problem_type, partial(classify_texts, model, tokenizer), state
 
 
 def check_export(folder: Path) -> None:

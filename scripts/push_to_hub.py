@@ -31,9 +31,11 @@ def run(argv: list[str]) -> None:
     """Check the folder, show what goes, push it."""
     options = parse(argv)
 
-    from glove_bilstm.hub.push import Destination, plan_push
+    from glove_bilstm.hub.plan import plan_push
+    from glove_bilstm.hub.push import Destination
     from glove_bilstm.scripts.tables import text_table
 
+    destination = Destination(options.repo_id, options.private, options.revision, options.create_pr)
     plan = plan_push(options.model)
     sizes = {name: file.stat().st_size for name, file in plan.files.items()}
     rows = [[name, f"{size:,}"] for name, size in [*sizes.items(), ("all", sum(sizes.values()))]]
@@ -43,7 +45,6 @@ def run(argv: list[str]) -> None:
     if options.dry_run:
         print(f"\nNothing was sent to {options.repo_id}: this is a dry run.")
         return
-    destination = Destination(options.repo_id, options.private, options.revision, options.create_pr)
     address = destination.push(options.model, options.commit_message)
     print(f"\nPushed: {address}" if address else f"\nNothing to push: {options.repo_id} holds just that.")
 

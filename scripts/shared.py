@@ -97,7 +97,7 @@ def need(*modules: str) -> None:
     from glove_bilstm.vectors.errors import InputError
 
     if missing := [name for name in modules if find_spec(name) is None]:
-        raise InputError(f"This needs {' and '.join(missing)}: pip install 'glove-bilstm[onnx]'.")
+        raise InputError(f"This needs {' and '.join(missing)}: pip install {' '.join(missing)}.")
 
 
 def user_path(text: str) -> Path:

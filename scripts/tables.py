@@ -143,11 +143,16 @@ def export_table(measured: Measured) -> str:
     return "\n".join(lines)
 
 
+def size_text(number: int) -> str:
+    """Bytes as people say them: 5.12 MB, or below a megabyte 612 kB."""
+    return f"{number / 1e6:.2f} MB" if number >= 1e6 else f"{number / 1e3:.0f} kB"
+
+
 def curve_table(points: Sequence[Point], chosen: Point) -> str:
     """Size against the metric, the smallest first."""
     rows = [
         [
-            f"{point.bytes / 1e6:.2f} MB",
+            size_text(point.bytes),
             "all" if point.variant.vocabulary_size is None else f"{point.variant.vocabulary_size:,}",
             point.variant.embedding_dtype,
             point.variant.quantize or "float32",

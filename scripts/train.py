@@ -23,7 +23,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--output_dir", required=True, type=user_path, help="folder for the trained model")
     parser.add_argument("--overwrite", action="store_true", default=False, help="replace a model that is there")
     parser.add_argument(
-        "--resume_from_checkpoint", nargs="?", const="last", metavar="DIR", help="continue an interrupted run"
+        "--resume_from_checkpoint",
+        nargs="?",
+        const="last",
+        metavar="DIR",
+        help="go on with an interrupted run: from its last checkpoint, or from DIR",
     )
 
     parser.add_argument(
@@ -36,9 +40,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", help="Hub id, folder or file (csv, tsv, json, jsonl, parquet); default: demo")
-    data.add_argument("--text_column", help="default: text")
+    data.add_argument("--text_column", help="column of texts; default: text")
     data.add_argument("--text_pair_column", help="column of second texts, where each row has a pair; default: none")
-    data.add_argument("--label_column", help="default: label")
+    data.add_argument("--label_column", help="column of labels; default: label")
     data.add_argument(
         "--problem_type",
         choices=["single_label_classification", "multi_label_classification", "regression"],
@@ -50,7 +54,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     model = parser.add_argument_group("vectors, vocabulary and model")
     model.add_argument("--vectors", help="name of a published set (glove.6B.100d, …) or a file; default: demo")
     model.add_argument("--no_cache", action="store_true", help="don't keep what was read from the vectors, nor use it")
-    model.add_argument("--profile", help="how text is split into words; default: auto, as the vectors' words were")
+    model.add_argument(
+        "--profile",
+        help="how text is split into words: glove, glove-cased, glove-twitter, word2vec-google-news, whitespace; "
+        "default: auto, as the vectors' words were",
+    )
     model.add_argument("--min_frequency", type=int, help="leave out rarer training words; default: 1")
     model.add_argument(
         "--min_frequency_without_vector",
@@ -62,14 +70,16 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--extra_words", type=int, help="rows at the head of the vectors whose words are added; default: 20000"
     )
     model.add_argument("--oov", choices=["normal", "zeros", "mean"], help="vector of a missing word; default: normal")
-    model.add_argument("--hidden_size", type=int, help="of one direction; default: 200; classic: 256")
-    model.add_argument("--num_hidden_layers", type=int, help="default: 2")
+    model.add_argument("--hidden_size", type=int, help="numbers in one direction's state; default: 200; classic: 256")
+    model.add_argument("--num_hidden_layers", type=int, help="LSTM layers; default: 2")
     model.add_argument(
-        "--pooling", choices=["last", "mean", "max", "mean_max", "attention"], help="default: mean_max; classic: last"
+        "--pooling",
+        choices=["last", "mean", "max", "mean_max", "attention"],
+        help="how the words' states become one vector; default: mean_max; classic: last",
     )
-    model.add_argument("--embedding_dropout", type=float, help="default: 0.5")
+    model.add_argument("--embedding_dropout", type=float, help="on the word vectors; default: 0.5")
     model.add_argument("--lstm_dropout", type=float, help="between layers; default: 0.5")
-    model.add_argument("--classifier_dropout", type=float, help="default: 0.5")
+    model.add_argument("--classifier_dropout", type=float, help="before the last layer; default: 0.5")
 
     training = parser.add_argument_group("training")
     training.add_argument("--learning_rate", type=float, help="the highest; default: 1e-3")
@@ -89,7 +99,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     training.add_argument("--embedding_weight_decay", type=float, help="the embedding's own; default: 0")
     training.add_argument(
-        "--embedding_anchor", type=float, metavar="LAMBDA", help="pull of trained rows toward the original vectors"
+        "--embedding_anchor",
+        type=float,
+        metavar="LAMBDA",
+        help="pull of trained rows toward the original vectors; default: 0",
     )
     training.add_argument(
         "--sparse_embedding_updates", action="store_true", help="update only the rows whose words are in the batch"
@@ -100,7 +113,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         help="two_stage: a share of training below 1, '3 epochs', or '500 steps' or just 500; default: 0.5",
     )
     training.add_argument(
-        "--unfreeze_warmup_steps", type=float, help="two_stage: of the second stage; below 1: a share of it"
+        "--unfreeze_warmup_steps",
+        type=float,
+        help="two_stage: of the second stage; below 1: a share of it; default: 0",
     )
     training.add_argument(
         "--gradual", action="store_true", help="two_stage: unfreeze from the top down, the embedding last"
@@ -117,7 +132,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "'name=weight,…' or a JSON object; default: auto; classic: none",
     )
     training.add_argument(
-        "--focal_gamma", type=float, help="focal loss: what is learned already counts less; 2 is usual"
+        "--focal_gamma",
+        type=float,
+        help="focal loss: texts answered well already weigh less; 2 is usual; default: 0, not",
     )
     training.add_argument(
         "--min_steps",
@@ -185,6 +202,7 @@ def run(argv: list[str]) -> None:
     if unknown[-1]:
         raise InputError(f"There is no option {unknown[-1][0]}; glove-bilstm train --help tells which there are.")
 
+    about = CardArguments(given.get("license"), given.get("language"))
     destination: Any = None
     if training.push_to_hub:
         destination = Destination(
@@ -196,12 +214,12 @@ def run(argv: list[str]) -> None:
         # The Trainer would push checkpoints, file by file; this pushes the model, at the end.
         training.push_to_hub = False
         if training.process_index == 0:
-            destination.prepare()  # what the Hub refuses, it had better refuse before hours of training
+            # What the Hub refuses, it had better refuse before hours of training.
+            destination.prepare(about.head(), "--license and --language")
     try:
         result = train_classifier(data, model, training, options.overwrite)
         if training.process_index > 0:  # of several processes one writes and tells
             return
-        about = CardArguments(given.get("license"), given.get("language"))
         write_model_folder(result, options.output_dir, about, destination and destination.repo_id)
     finally:
         if distributed.is_initialized():

@@ -5,14 +5,18 @@ import hashlib
 import json
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
 from helpers import serving
+from huggingface_hub import constants
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
 """The token of a user, and that of one who may only read."""
@@ -71,9 +75,14 @@ class Hub:
         objects: Large files: SHA-256 → content.
         asked: Every request, "METHOD path".
         faults: What goes wrong: a pattern of requests and, for each next one that matches, how. A number is a status;
-            "drop" breaks the connection before anything is done, "lost" after it; "cut" breaks it in the middle of the
-            file that is going up or down; "corrupt" changes a byte of it; "html" is what a proxy in between says.
+            "drop" breaks the connection before anything is done, "lost" after it; in "hang" and "mute" it stays, and
+            no answer comes; "cut" breaks it in the middle of the file that is going up or down; "corrupt" changes a
+            byte of it; "html" is what a proxy in between says; by "stubborn" only the repository's own .gitignore
+            counts. A pair is a status and what the Hub says; a dictionary or a list is the answer instead.
         before: Called with each request before it is answered.
+        licenses: Those that a card may name.
+        doubts: What it says of each card's metadata, though it takes it.
+        closing: Set when the server goes.
     """
 
     url: str = ""
@@ -81,8 +90,11 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-    faults: dict[str, list[int | str]] = field(default_factory=dict)
+    faults: dict[str, list[Any]] = field(default_factory=dict)
     before: Any = None
+    licenses: tuple[str, ...] = ("apache-2.0", "mit")
+    doubts: list[str] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     def environment(self, home: Any, token: str | None = WRITER) -> dict[str, str]:
         """The variables that send the real clients here, with a cache of their own."""
@@ -94,6 +106,18 @@ class Hub:
             "HF_MODULES_CACHE": f"{home}/modules",
             **({"HF_TOKEN": token} if token else {}),
         }
+
+    def answer_this_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Send the client of this process here, as `somebody`; waiting between tries takes no time."""
+        for name, value in {
+            "ENDPOINT": self.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": self.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_DISABLE_XET": False,  # as it is with users
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", WRITER)
+        monkeypatch.setattr("time.sleep", lambda _: None)
 
     def files(self, repo_id: str, revision: str = "main") -> dict[str, bytes]:
         """The files of a revision."""
@@ -142,18 +166,28 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(length)
-        if self.fault == "drop":
-            self.close_connection = True
+        if self.fault in ("drop", "hang"):
+            self.fall_silent()
         elif self.fault == "html":
             self.answer(200, b"<html>Please log in</html>")
         elif isinstance(self.fault, int):
             # Busy for longer than a client that knows nothing of it would wait.
             later = {"Retry-After": "77"} if self.fault == 429 else {}
             self.answer(self.fault, b"<html>bad gateway</html>", later)
+        elif isinstance(self.fault, tuple):
+            self.refuse(self.fault[0], "", self.fault[1])
+        elif isinstance(self.fault, dict | list):
+            self.json(self.fault)
         else:
             self.route(url.path, body)
 
-    def next_fault(self, asked: str) -> int | str | None:
+    def fall_silent(self) -> None:
+        """Give no answer."""
+        if self.fault in ("hang", "mute"):
+            self.hub.closing.wait(30)
+        self.close_connection = True
+
+    def next_fault(self, asked: str) -> Any:
         for pattern, faults in self.hub.faults.items():
             if faults and re.search(pattern, asked):
                 return faults.pop(0)
@@ -168,9 +202,11 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/whoami-v2":
             return self.json({"type": "user", "name": user}) if user else self.refuse(401, "", "Who are you?")
         if path == "/api/validate-yaml":
-            return self.json({"errors": [], "warnings": []})
+            return self.validate(json.loads(body)["content"])
         if path == "/api/repos/create":
             return self.create(user, json.loads(body))
+        if path == "/verify":
+            return self.json({})
         if match := re.fullmatch(r"/objects/(\w{64})", path):
             return self.large_file(match[1], body)
         if match := re.fullmatch(r"/(?:spaces/)?([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", path):
@@ -213,7 +249,10 @@ class Handler(BaseHTTPRequestHandler):
             wanted = parse_qs(body.decode()).get("paths", []) if body[:1] != b"{" else json.loads(body)["paths"]
             self.json([self.entry(name, head.files[name]) for name in wanted if name in head.files])
         elif what == "preupload":
-            self.json({"files": [self.preupload(head, file) for file in json.loads(body)["files"]]})
+            wanted = json.loads(body)
+            own = head.files.get(".gitignore", b"").decode()
+            ignored = own if self.fault == "stubborn" else wanted.get("gitIgnore") or own
+            self.json({"files": [self.preupload(head, file, ignored.splitlines()) for file in wanted["files"]]})
         elif what == "commit":
             self.commit(repo_id, repository, revision, [json.loads(line) for line in body.splitlines()])
         else:
@@ -232,19 +271,31 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.repositories[repo_id].add("main", {".gitattributes": b""}, "initial commit")
         self.json(where)
 
-    def preupload(self, head: Commit, file: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, card: str) -> None:
+        found = re.search(r"^license: (.*)$", card, re.MULTILINE)
+        errors = (
+            [] if found is None or found[1] in self.hub.licenses else ['"license" must be one of [apache-2.0, mit].']
+        )
+        told = {"errors": errors, "warnings": self.hub.doubts}
+        self.json({kind: [{"message": one} for one in said] for kind, said in told.items()}, 400 if errors else 200)
+
+    def preupload(self, head: Commit, file: dict[str, Any], ignored: list[str]) -> dict[str, Any]:
         content = head.files.get(file["path"])
         large = file["path"].endswith(LFS)
         oid = None if content is None else hashlib.sha256(content).hexdigest() if large else git_blob(content)
         mode = "lfs" if large else "regular"
-        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
+        ignore = any(fnmatch(file["path"], pattern) for pattern in ignored)
+        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": ignore, "oid": oid}
 
     def batch(self, wanted: dict[str, Any]) -> None:
         objects = []
         for large in wanted["objects"]:
             known = {"oid": large["oid"], "size": large["size"], "authenticated": True}
             if large["oid"] not in self.hub.objects:
-                known["actions"] = {"upload": {"href": f"{self.hub.url}/objects/{large['oid']}", "header": {}}}
+                known["actions"] = {
+                    "upload": {"href": f"{self.hub.url}/objects/{large['oid']}", "header": {}},
+                    "verify": {"href": f"{self.hub.url}/verify"},
+                }
             objects.append(known)
         self.json({"transfer": "basic", "objects": objects})
 
@@ -299,9 +350,11 @@ class Handler(BaseHTTPRequestHandler):
         }
 
     def entry(self, name: str, content: bytes) -> dict[str, Any]:
-        large = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
-        extra = {"lfs": large} if name.endswith(LFS) else {}
-        return {"type": "file", "path": name, "size": len(content), "oid": git_blob(content), **extra}
+        large: dict[str, Any] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+        of_git = {"type": "file", "path": name, "size": len(content)}
+        if name.endswith(LFS):  # git holds a pointer
+            return {**of_git, "oid": git_blob(large["oid"].encode()), "lfs": large}
+        return {**of_git, "oid": git_blob(content)}
 
     def download(self, repository: Repository, revision: str, name: str) -> None:
         commit = repository.find(revision)
@@ -323,13 +376,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        if message.startswith("<"):  # the storage of large files
+            return self.answer(status, message.encode(), {"Content-Type": "application/xml"})
         more = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {}), **(headers or {})}
         self.answer(status, json.dumps({"error": message}).encode(), {"Content-Type": "application/json", **more})
 
     def answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
-        if self.fault == "lost":
-            self.close_connection = True
-            return
+        if self.fault in ("lost", "mute"):
+            return self.fall_silent()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
             self.send_header(name, value)
@@ -358,4 +412,7 @@ def serve_hub() -> Iterator[Hub]:
     hub = Hub()
     with Server(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub})) as server:
         with serving(server) as hub.url:
-            yield hub
+            try:
+                yield hub
+            finally:
+                hub.closing.set()

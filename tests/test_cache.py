@@ -142,7 +142,7 @@ class TestKey:
             (f"{archive}:7d", {}),
             (f"{archive}:5d", {"limit": 2}),
             (f"{archive}:5d", {"limit": 3}),
-            (f"{archive}:5d", {"profile": "glove"}),
+            (f"{archive}:5d", {"profile": "glove", "words": ["cat"]}),
             (f"{archive}:5d", {"words": ["cat"]}),
             (f"{archive}:5d", {"words": ["the"]}),
             (f"{archive}:5d", {"words": WORDS}),
@@ -151,6 +151,8 @@ class TestKey:
         assert len(entries()) == len(loads)
         for (name, options), vectors in zip(loads, read, strict=True):
             assert_same(load_vectors(name, **options), vectors)
+        # All words are the same whatever the profile.
+        assert load_vectors(f"{archive}:5d", profile="glove").profile == "glove"
         assert len(entries()) == len(loads)
 
     @given(st.sets(st.text("ab\n\0 \"'\\,é\ud800", max_size=3), max_size=4), st.sets(st.text("ab\n"), max_size=4))

@@ -8,7 +8,8 @@ from helpers import TINY, write_jsonl
 from huggingface_hub import ModelCard
 from tiny_tasks import check_layout_of_card, command, run_example_of_card
 
-from glove_bilstm.hub.card import _two_digits, name_after_repository
+from glove_bilstm.hub.card import _two_digits
+from glove_bilstm.hub.plan import name_after_repository
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,10 @@ for wrong in (
     *({{"inputs": texts, "parameters": {{"top_k": top_k}}}} for top_k in ("x", 0, -1, True)),
     {{"inputs": texts, "parameters": [1]}},
     {{"inputs": texts, "parameters": {{"function_to_apply": "foo"}}}},
+    {{"inputs": texts, "parameters": {{"max_length": "x", "truncation": True}}}},
+    {{"inputs": texts, "parameters": {{"truncation": "x"}}}},
+    *({{"inputs": texts, "parameters": {{name: "pt"}}}} for name in ("return_tensors", "inputs")),
+    {{"inputs": [{{"text": "a", "text_pair": chr(0xD83D)}}]}},
 ):
     try:
         handler(wrong)
@@ -38,6 +42,11 @@ print(json.dumps([
     [answer["label"] for answer in handler.classify(texts)],
     refused,
     handler({{"inputs": texts[0], "parameters": {{"function_to_apply": "none"}}}}),
+    [
+        handler({{"inputs": text, "parameters": {{"max_length": 2, "truncation": True}}}})
+        for text in ("a good", "a good dull film")
+    ],
+    handler({{"inputs": texts, "parameters": {{"batch_size": 2, "max_length": None, "truncation": None}}}}),
 ]))
 """
 
@@ -45,11 +54,12 @@ print(json.dumps([
 def test_requests(model: Path, tmp_path: Path) -> None:
     done = run(sys.executable, "-I", "-S", "-W", "error", "-c", CODE, model, env={"HF_HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    one, many, every, mapped, none, labels, refused, bare = json.loads(done.stdout.splitlines()[-1])
+    one, many, every, mapped, none, labels, refused, bare, cut, batch = json.loads(done.stdout.splitlines()[-1])
     assert [answer["label"] for answer in one] == labels[:1] and mapped == one and none == []
     assert [[answer["label"] for answer in of_text] for of_text in many] == [[label] for label in labels]
     assert len(every) == 2 and sum(answer["score"] for answer in every) > 0.999
     assert bare[0]["label"] == one[0]["label"] and bare[0]["score"] != one[0]["score"]
+    assert cut[0] == cut[1] and [answer[0]["label"] for answer in batch] == labels
     assert refused == [
         'A request needs "inputs": a text, or a list of texts.',
         *['"inputs" must be a text, or a list of texts; a pair is {"text": …, "text_pair": …}.'] * 2,
@@ -61,4 +71,11 @@ def test_requests(model: Path, tmp_path: Path) -> None:
         ),
         '"parameters" is [1]; it must be an object, such as {"top_k": null}.',
         "\"function_to_apply\" is 'foo'; it must be one of sigmoid, softmax, none.",
+        "\"max_length\" is 'x'; it must be a number from 1, or null for no limit.",
+        "\"truncation\" is 'x'; it must be true or false.",
+        *(
+            f'"parameters" has {name!r}; it may have top_k, max_length, batch_size, function_to_apply, truncation.'
+            for name in ("return_tensors", "inputs")
+        ),
+        '"inputs" holds half of a surrogate pair, which is no character. Send whole characters.',
     ]

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny_tasks import read_jsonl
 
+from glove_bilstm.inference import onnx_classifier
 from glove_bilstm.inference.jobs import Job, run_job
 from glove_bilstm.inference.journal import Journal, beside, claim
 from glove_bilstm.inference.reading import TextFile, count_rows, read_rows
@@ -54,9 +55,9 @@ class Fake:
         self.asked: list[Any] = []
         self.until = until
 
-    def __call__(self, texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    def __call__(self, texts: Iterable[Any], batch_size: int) -> Iterator[dict[str, Any]]:
         remaining = iter(texts)
-        while batch := list(islice(remaining, 3)):
+        while batch := list(islice(remaining, batch_size)):
             for text in batch:
                 if len(self.asked) == self.until:
                     raise KeyboardInterrupt
@@ -65,7 +66,14 @@ class Fake:
 
 
 def job(source: Path, target: Path, on_error: Any = "skip", identity: Any = "one") -> Job:
-    return Job(TextFile.at(source), TextFile.at(target), ["text"], None, on_error, {"model": identity})
+    return Job(TextFile.at(source), TextFile.at(target), ["text"], None, on_error, {"model": identity}, batch_size=3)
+
+
+@pytest.fixture(autouse=True)
+def _a_chunk_is_a_batch() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_classifier, "CHUNK", 1)
+        yield
 
 
 def read_output(file: Path) -> list[dict[str, Any]]:
@@ -93,7 +101,9 @@ class TestCutOff:
         source = folder / "in.jsonl"
         source.write_text("\n".join(lines), encoding="utf-8")
         run_job(job(source, folder / "whole.jsonl"), Fake(), quietly)
-        asked = []
+        rows = read_jsonl(folder / "whole.jsonl")
+        texts = [row["text"] for row in rows if row["error"] is None]
+        answered = 0
         for cut in [*cuts, None]:
             fake = Fake(cut)
             try:
@@ -103,10 +113,11 @@ class TestCutOff:
             else:
                 break
             finally:
-                asked += fake.asked
+                begun = answered // 3 * 3  # where a batch begins
+                assert fake.asked == texts[begun : begun + len(fake.asked)]
+                answered = max(answered, begun + len(fake.asked))
         assert (folder / "cut.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
-        rows = read_jsonl(folder / "whole.jsonl")
-        assert asked == [row["text"] for row in rows if row["error"] is None]  # no text twice
+        assert answered == len(texts)
         assert len(rows) == sum(1 for line in lines if line)
         assert not list(folder.glob(".*"))
 
@@ -122,7 +133,7 @@ class TestCutOff:
         fake = Fake(2)
         with pytest.raises(KeyboardInterrupt):
             run_job(job(source, tmp_path / "out.jsonl"), fake, quietly)
-        assert fake.asked == ["4", "5"]
+        assert fake.asked == ["3", "4"]
         fake = Fake(1)
         with pytest.raises(KeyboardInterrupt):
             run_job(job(source, tmp_path / "out.jsonl", identity="another"), fake, quietly)
@@ -156,7 +167,7 @@ class TestCutOff:
             run_job(job(source, tmp_path / "out.csv"), Fake(1), quietly)
         beside(tmp_path / "out.csv", "answers").unlink()
         run_job(job(source, tmp_path / "out.csv"), fake, quietly)
-        assert fake.asked == ["4", "5", "6"] and not list(tmp_path.glob(".*"))
+        assert fake.asked == ["3", "4", "5", "6"] and not list(tmp_path.glob(".*"))
 
     @pytest.mark.parametrize("endings", [("csv", "jsonl"), ("jsonl", "csv"), ("jsonl", "parquet")])
     @pytest.mark.parametrize("on_error", ["skip", "stop"])
@@ -187,8 +198,8 @@ class TestCutOff:
     def test_an_input_that_grows_meanwhile(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
 
-        def grow(texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
-            yield from Fake()(texts)
+        def grow(texts: Iterable[Any], batch_size: int) -> Iterator[dict[str, Any]]:
+            yield from Fake()(texts, batch_size)
             write_jsonl(source, [{"text": "good"}] * 2)
 
         with pytest.raises(InputError, match="was changed while it was read"):
@@ -331,7 +342,7 @@ class TestBadRows:
             "line 3 has 1 fields, and the header 2.",
             "line 4 can't be read as csv: ',' expected after '\"'.",
             "line 5 isn't all UTF-8.",
-            "line 6 has 3 fields, and the header 2.",
+            'line 6 has 3 fields, and the header 2. Left over: ["y"].',
             "line 9 can't be read as csv: unexpected end of data.",
         ]
 
@@ -494,7 +505,7 @@ class TestShards:
         with pytest.raises(KeyboardInterrupt):
             run_job(replace(part, identity={"model": "two"}), fake, quietly)
         assert asked(part) == 0  # the file is still that one's
-        assert asked(replace(part, identity={"model": "two"})) == 2
+        assert asked(replace(part, identity={"model": "two"})) == 3  # its batch again
         assert asked(whole) == asked(whole) == 8
 
     def test_torchrun(self, model: Path, tmp_path: Path, make_rows: Callable) -> None:

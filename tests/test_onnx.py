@@ -1,6 +1,10 @@
 """The ONNX graph computes what torch does; the classifier around it says what `pipeline` says, without torch."""
 
+import copy
 import hashlib
+import json
+import os
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +21,7 @@ from transformers import pipeline
 from glove_bilstm import GloveBiLSTMForSequenceClassification, build_tokenizer
 from glove_bilstm.inference import OnnxClassifier
 from glove_bilstm.inference.export import Variant, write_variant
+from glove_bilstm.inference.export_folder import RUNTIME
 from glove_bilstm.inference.onnx_classifier import MODEL, to_scores, verify_download
 from glove_bilstm.inference.onnx_graph import build_graph
 from glove_bilstm.inference.size_budget import candidates
@@ -77,6 +82,16 @@ class TestGraph:
             build_graph(model, "float16")
         assert {one.embedding_dtype for one in candidates(model, build_tokenizer(WORDS), 10**6)} == {"int8"}
 
+    @pytest.mark.parametrize("pooling", ["mean", "mean_max", "attention"])
+    def test_one_word_ten_thousand_times(self, pooling: str) -> None:
+        """Added one by one, ten thousand equal states lose three digits."""
+        model = make_model(pooling=pooling, num_hidden_layers=1)
+        ids = torch.full((1, 10_000), 7)
+        exact = copy.deepcopy(model).double()
+        with torch.inference_mode():
+            expected = exact(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.numpy()
+        np.testing.assert_allclose(run_graph(model, ids, torch.ones_like(ids)), expected, atol=1e-5)
+
     def test_a_regressor_answers_in_its_own_unit(self) -> None:
         model = make_model(num_labels=1, problem_type="regression", target_mean=250.0, target_std=30.0)
         ids, mask = make_batch()
@@ -102,6 +117,20 @@ class TestClassifier:
                 same(ours(given, **options), theirs(given, **options))
         assert ours([]) == [] and ours(iter(TEXTS)) == ours(TEXTS)
 
+    @pytest.mark.parametrize("problem_type", [None, "multi_label_classification", "regression"])
+    def test_two_labels_without_names(self, problem_type: str | None, tmp_path: Path) -> None:
+        """Transformers leaves them out of a configuration."""
+        model = make_model(problem_type=problem_type, num_labels=2)
+        ours = exported(model, tmp_path / "model")
+        theirs = pipeline("text-classification", model=model, tokenizer=build_tokenizer(WORDS))
+        assert ours.labels == ["LABEL_0", "LABEL_1"] and ours.problem_type == problem_type
+        assert ours.thresholds.tolist() == [0.5, 0.5]
+        same(ours(TEXTS, top_k=None), theirs(TEXTS, top_k=None))
+
+    def test_thresholds(self, tmp_path: Path) -> None:
+        options = {"num_labels": 2, "problem_type": "multi_label_classification", "thresholds": [0.25, 0.75]}
+        assert exported(make_model(**options), tmp_path / "model").thresholds.tolist() == [0.25, 0.75]
+
     def test_a_text_counts_alone_and_in_any_company(self, tmp_path: Path) -> None:
         model = make_model(pooling="attention")
         classify = exported(model, tmp_path / "model")
@@ -109,8 +138,20 @@ class TestClassifier:
         together = np.stack(list(classify.logits(texts, batch_size=13)))
         alone = np.stack([next(classify.logits([text])) for text in texts])
         np.testing.assert_allclose(together, alone, atol=1e-6)
+        assert [one["score"] for one in pickle.loads(pickle.dumps(classify))(texts, batch_size=13)] == [
+            one["score"] for one in classify(texts, batch_size=13)
+        ]
+
+    def test_numbers_below_one(self, tmp_path: Path) -> None:
+        classify = exported(make_model(), tmp_path / "model")
+        for texts in ("w1", ["w1"], ["w1", "w2"]):
+            for name in ("batch_size", "top_k"):
+                with pytest.raises(ValueError, match=f"{name} must be at least 1; it is -1"):
+                    classify(texts, **{name: -1})
         with pytest.raises(ValueError, match="batch_size must be at least 1; it is 0"):
-            classify(texts, batch_size=0)
+            next(classify.classify(["w1"], batch_size=0))
+        with pytest.raises(ValueError, match="threads must be at least 1; it is 0"):
+            OnnxClassifier(tmp_path / "model", threads=0)
 
     def test_several_threads_may_use_one(self, tmp_path: Path) -> None:
         classify = exported(make_model(), tmp_path / "model")
@@ -122,10 +163,28 @@ class TestClassifier:
         [answer] = exported(make_model(), tmp_path / "model")(["w1 w2 " * 5000])
         assert 0 < answer["score"] <= 1
 
-    @pytest.mark.parametrize("given", [5, None, ["w1", 5], {"label": "w1"}, [("w1", "w2", "w3")], [["w1", "w2"]]])
+    @pytest.mark.parametrize(
+        "given",
+        [5, None, ["w1", 5], {"label": "w1"}, [("w1", "w2", "w3")], [["w1", "w2"]], {"text": "w1", "text_pair": 0}],
+    )
     def test_what_is_no_text(self, given: Any, tmp_path: Path) -> None:
+        classify = exported(make_model(), tmp_path / "model")
         with pytest.raises(TypeError, match="is neither a text nor a pair of texts"):
-            exported(make_model(), tmp_path / "model")(given)
+            classify(given)
+        if isinstance(given, list):
+            with pytest.raises(TypeError, match="is neither a text nor a pair of texts"):
+                list(classify.classify(given))
+        for raw in (b"w1", [b"w1"], ("w1", b"w2")):
+            with pytest.raises(TypeError, match=r"b'w.' .*neither .* Decode bytes: text\.decode\('utf-8'\)\."):
+                classify(raw)
+
+    @pytest.mark.parametrize("bad", ["w1 \ud83d \ude00", ("w2", "w1 \ud83d")])
+    def test_what_is_no_character(self, bad: Any, tmp_path: Path) -> None:
+        classify = exported(make_model(), tmp_path / "model")
+        told = r"'w1 \\ud83d.*' can't be read: '\\ud83d' at its place 3 is no character, but half of one"
+        for ask in (lambda: classify(["w5 \U0001f600", bad, "w1"]), lambda: list(classify.classify(["w5", bad]))):
+            with pytest.raises(ValueError, match=told):
+                ask()
 
     def test_what_is_no_export(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"holds no exported model: it has no model\.onnx"):
@@ -133,6 +192,28 @@ class TestClassifier:
         for path in (f"{tmp_path}/nowhere", "~/nowhere", "no where"):
             with pytest.raises(FileNotFoundError, match="There is no folder .*nowhere|There is no folder no where"):
                 OnnxClassifier.from_pretrained(path)
+        with pytest.raises(FileNotFoundError, match="The name of the model is empty"):
+            OnnxClassifier.from_pretrained("")
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (
+                {"id2label": {"0": "a", "1": "b"}},
+                "model.onnx .*: it gives 3 logits for a text, and config.json has 2 la",
+            ),
+            ({"id2label": {"0": "a", "2": "b"}}, "config.json .*: it has no 1"),
+            ({"thresholds": [0.5, 0.1]}, r"config.json .*: it has 3 labels, and its thresholds are \[0.5, 0.1\]"),
+            ({"pad_token_id": 99}, "config.json .*: its pad_token_id is 99, and its vocab_size 99"),
+            ({"pad_token_id": None}, "config.json .*: its pad_token_id is None"),
+        ],
+    )
+    def test_files_that_do_not_fit(self, change: dict[str, Any], told: str, tmp_path: Path) -> None:
+        exported(make_model(), tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(ValueError, match=f"{told}.*Export it again"):
+            OnnxClassifier(tmp_path)
 
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -180,11 +261,9 @@ HEAVY = "torch", "transformers", "sklearn", "scipy", "pyarrow", "matplotlib", "d
     "how", ["from glove_bilstm.inference import OnnxClassifier", "from onnx_classifier import OnnxClassifier"]
 )
 def test_neither_torch_nor_transformers_is_loaded(how: str, tmp_path: Path) -> None:
-    from glove_bilstm.inference.export import RUNTIME
-
-    model = make_model()
-    expected = exported(model, tmp_path / "model")(TEXTS)
-    assert (tmp_path / "model" / RUNTIME).is_file()
+    folder = tmp_path / "modèle"
+    expected = exported(make_model(), folder)(TEXTS)
+    assert (folder / RUNTIME).is_file()
     code = f"""
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -192,6 +271,7 @@ sys.path.insert(0, sys.argv[1])
 print(OnnxClassifier.from_pretrained(sys.argv[1])({TEXTS!r}))
 assert not [name for name in {HEAVY!r} if name in sys.modules]
 """
-    done = run(sys.executable, "-W", "error", "-c", code, tmp_path / "model", cwd=tmp_path)
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run(sys.executable, "-W", "error", "-c", code, folder, cwd=tmp_path, env=os.environ | ascii_alone)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == repr(expected)

@@ -27,7 +27,7 @@ NO_UTF8 = pa.Array.from_buffers(
 LATE = pa.array([10**7, 2, None], pa.date32())
 
 
-def classify(texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+def classify(texts: Iterable[Any], batch_size: int) -> Iterator[dict[str, Any]]:
     for text in texts:
         yield {"label": f"<{text}>", "score": 0.5}
 
@@ -208,7 +208,7 @@ class TestToParquet:
         with pytest.raises(
             InputError, match="line 1 isn't all" if value == "\ud800" else "Column 'n' .* Write .jsonl"
         ):
-            run_job(job, lambda texts: map(asked.append, texts), lambda items, **_: items)  # type: ignore[arg-type]
+            run_job(job, lambda texts, _: map(asked.append, texts), lambda items, **_: items)  # type: ignore[arg-type]
         assert not asked and [file.name for file in tmp_path.iterdir()] == ["in.jsonl"]
 
     def test_from_a_pipe_the_first_rows_tell(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,8 @@ class TestTwitter:
                 "<lolface> <lolface> <sadface> <neutralface> <neutralface> <neutralface> <sadface> <heart>",
             ),
             ("x:Down (note): at 8) <30", "x : down ( note ) : at <number> ) < <number>"),
+            ("C:/x either:/or ftp://y :/", "c : / x either : / or ftp : / / y <neutralface>"),
+            ("so<BR>good #NBAFinals", "so good <hashtag> nbafinals"),
             ("and/or don’t it's `` y ''", "and / or do n't it 's \" y \""),
             ("<user> <USER> <url> <3 <hashtag>", "<user> <user> <url> <heart> <hashtag>"),
             ("déjà 😂❤\ufe0f U.S. Mr. X", "déjà 😂 ❤ u.s. mr. x"),

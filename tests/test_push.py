@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -30,16 +31,9 @@ REPO = "somebody/tiny"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub that the client in this process talks to, as `somebody`; waiting between tries takes no time."""
+    """A Hub that the client in this process talks to."""
     with serve_hub() as served:
-        monkeypatch.setattr(constants, "ENDPOINT", served.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", served.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", WRITER)
-        monkeypatch.setattr("time.sleep", lambda _: None)
+        served.answer_this_process(monkeypatch)
         yield served
 
 
@@ -90,9 +84,11 @@ class TestPush:
         assert main(["push", "--model", str(folder), "--repo_id", REPO]) == 0
         heads = {head.sha for head in hub.repositories[REPO].heads.values()}
         capsys.readouterr()
+        hub.asked.clear()
         assert main(["push", "--model", str(folder), "--repo_id", REPO, *options]) == 0
         out = capsys.readouterr().out
         assert f"Nothing to push: {REPO} holds just that." in out and "Pushed" not in out
+        assert not [asked for asked in hub.asked if re.search("preupload|/commit/", asked)]  # the client says of these
         assert {head.sha for head in hub.repositories[REPO].heads.values()} == heads
 
     def test_a_model_without_a_card(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -269,8 +265,8 @@ class TestRefused:
         hub.repositories[REPO].add("main", {})
         assert main(["push", "--model", str(folder), "--repo_id", REPO, "--private", "--revision", "two"]) == 1
         told = capsys.readouterr().err
-        assert f"a private repository, and {REPO} is there and public, so nothing was sent. Make it private" in told
-        assert all(asked.startswith("GET ") for asked in hub.asked)
+        assert f"a private repository, and {REPO} is there and public, so nothing was pushed. Make it private" in told
+        assert all(asked.startswith("GET ") or "validate" in asked for asked in hub.asked)
         hub.repositories[REPO].private = True
         assert main(["push", "--model", str(folder), "--repo_id", REPO, "--private"]) == 0
 
@@ -531,12 +527,22 @@ class TestTraining:
         hub.repositories[REPO].add("main", {})
         for model_id, message in (
             ("elsewhere/tiny", "no permission to write to elsewhere/tiny"),
-            ("tiny", f"{REPO} is there and public, so nothing was sent"),
+            ("tiny", f"{REPO} is there and public, so nothing was pushed"),
         ):
             wanted = ["--push_to_hub", "--hub_model_id", model_id, "--hub_private_repo", "True"]
             assert main([*command, "--output_dir", str(tmp_path / "out"), *wanted]) == 1
             assert message in capsys.readouterr().err
             assert not (tmp_path / "out").exists()
+
+    def test_a_license_is_refused_before_anything_is_made(
+        self, hub: Hub, tmp_path: Path, dataset_folder: Path, vectors_file: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        command = ["train", "--dataset", str(dataset_folder), "--vectors", str(vectors_file), *TINY]
+        wanted = ["--push_to_hub", "--hub_model_id", REPO, "--license", "gpl3"]
+        assert main([*command, "--output_dir", str(tmp_path / "out"), *wanted]) == 1
+        told = capsys.readouterr().err
+        assert 'metadata: "license" must be one of [apache-2.0, mit]. Correct --license and --language' in told
+        assert not (tmp_path / "out").exists() and not hub.repositories
 
 
 class TestProcess:

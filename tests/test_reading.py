@@ -110,8 +110,15 @@ class TestZip:
                 load_vectors(name)
 
     def test_what_a_mac_adds_is_no_member(self, tmp_path: Path) -> None:
-        content = zipped(**{"v.txt": glove_text(), "__MACOSX/._v.txt": b"x", "folder/": b""})
+        content = zipped(**{".DS_Store": b"x", "v.txt": glove_text(), "__MACOSX/._v.txt": b"x", "folder/": b""})
         assert load(tmp_path / "v.zip", content).words == WORDS
+
+    def test_a_whole_name_says_which_of_two_alike(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "v.zip", zipped(**{"old/a.txt": glove_text(), "a.txt": b"x 1 2\n"}))
+        assert load_vectors(f"{file}:a.txt").words == ["x"]
+        assert load_vectors(f"{file}:old/a.txt").words == WORDS
+        with pytest.raises(InputError, match=r"holds old/a.txt, a.txt"):
+            load_vectors(file)
 
     def test_what_counts_words_is_no_dimension(self, tmp_path: Path) -> None:
         members = {"glove.twitter.27B.200d.txt": glove_text(), "glove.twitter.27B.25d.txt": glove_text()}
@@ -351,6 +358,7 @@ class TestRefused:
             (b"a 1 2\nb 1 x2\n", r"row 2: 'x2' is not a number"),
             (b"<!DOCTYPE html>\n<html>", "a web page"),
             (b"the\t1 2 3\nof\t1 2 3\n", "its fields are divided by tabs"),
+            (b"the 1 2 3\rof 1 2 3\r", "its rows end with a carriage return alone"),
             (b"2 3\nthe\t1\t2\t3\nb\t1\t2\t3\n", "its fields are divided by tabs"),
             (b"glove.txt".ljust(257, b"\0") + b"ustar" + glove_text(), "a tar archive"),
             (b"SQLite format 3\0", "a database"),

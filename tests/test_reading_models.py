@@ -10,7 +10,7 @@ from vector_files import COMPRESSIONS, MATRIX, WORDS, fasttext_binary, load, rep
 
 from glove_bilstm import WordVectors, build_tokenizer
 from glove_bilstm.vectors.errors import InputError
-from glove_bilstm.vectors.fasttext import ngram_buckets
+from glove_bilstm.vectors.fasttext import NGrams, ngram_buckets
 
 
 class TestFastText:
@@ -75,6 +75,12 @@ class TestFastText:
         assert vectors.words == ["the", "unseen"] and report(vectors).from_ngrams == 1
         assert report(vectors).malformed_rows == [(2, "not all of its values are finite numbers")]
 
+    def test_a_row_of_ngrams_that_is_not_finite_makes_no_vector(self) -> None:
+        matrix = self.MATRIX.copy()
+        matrix[len(self.WORDS) :] = np.nan
+        vectors = WordVectors(["a"], matrix[:1], ngrams=NGrams(matrix, len(self.WORDS), 99, 3, 6))
+        assert vectors.find("unseen") is None
+
     def test_a_model_without_ngrams(self, tmp_path: Path) -> None:
         model = fasttext_binary(self.WORDS[:3], self.MATRIX[:3], longest=0, labels=[b"__label__x"], supervised=True)
         vectors = load(tmp_path / "model", model)
@@ -93,6 +99,9 @@ class TestFastText:
         content[end:end] = bytes(16)
         vectors = load(tmp_path / "model", bytes(content))
         assert vectors["the"] == pytest.approx(self.expected(b"the", 0), abs=1e-6)
+        content[place : place + 8] = (2**62).to_bytes(8, "little")  # more bytes than can be asked for
+        with pytest.raises(InputError, match="ends too early or is damaged"):
+            load(tmp_path / "damaged", bytes(content))
 
     def test_a_supervised_model_of_version_11_has_no_character_ngrams(self, tmp_path: Path) -> None:
         content = fasttext_binary(self.WORDS, self.MATRIX, supervised=True).replace(b"\x0c", b"\x0b", 1)

@@ -20,7 +20,7 @@ MAKE_BLOCKS = [block for language, block in BLOCKS if language == "bash" and blo
 def test_every_block_is_run_by_a_test() -> None:
     """Shell and Python blocks run below; plain text is output, or the file tree."""
     assert {language for language, _ in BLOCKS} == {"bash", "python", "text"}
-    assert [language for language, _ in BLOCKS].count("python") == 6
+    assert [language for language, _ in BLOCKS].count("python") == 7
     assert len(MAKE_BLOCKS) == 1
     assert not re.search(r"@[A-Z]+\d*@", (ROOT / "README.md").read_text()), "a figure is still to be filled in"
 

@@ -1,10 +1,17 @@
-"""Which rows make a training batch."""
+"""Which rows make a batch."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as some
+from test_strategies import collate, make_trainer, rows
+from tiny_model import make_model
 
+from glove_bilstm import GloveBiLSTMTrainer
 from glove_bilstm.training.sampling import LengthGroupedBatches
 from glove_bilstm.vectors.errors import InputError
 
@@ -81,3 +88,47 @@ def test_steps_are_the_same_however_they_are_divided(
         assert rows == list(range(count))
     else:
         assert len(rows) == len(set(rows)) == count - count % whole.step_size
+
+
+@pytest.mark.parametrize("held_out", [7, 45])  # rows; a batch has 13 in training, 32 in evaluation
+@pytest.mark.parametrize("sampling", ["group_by_length", "sequential"])
+def test_evaluation_drops_no_rows(held_out: int, sampling: str, tmp_path: Path) -> None:
+    found: list[Any] = []
+    for drop_last in (False, True):
+        trainer = make_trainer(
+            tmp_path, dataloader_drop_last=drop_last, train_sampling_strategy=sampling, num_train_epochs=1,
+            learning_rate=0.0, eval_strategy="epoch", save_strategy="epoch",
+        )  # fmt: skip
+        trainer.eval_dataset = rows(held_out)
+        trainer.train()
+        answers = trainer.predict(rows(held_out))
+        assert answers.predictions.shape == (held_out, 3)
+        found.append((answers.predictions.tolist(), trainer.evaluate()["eval_accuracy"], trainer.state.best_metric))
+        assert len(trainer.get_train_dataloader()) == (3 if drop_last else 4)  # of 47 rows
+    assert found[0] == found[1]
+
+
+def test_rows_without_a_length_are_refused_before_steps_are_asked_for(tmp_path: Path) -> None:
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self) -> Any:
+            return iter(list(rows()))
+
+    arguments = make_trainer(tmp_path).args
+    with pytest.raises(InputError, match="training set without a length can't be trained on: give a Dataset"):
+        GloveBiLSTMTrainer(make_model(), arguments, train_dataset=Stream(), data_collator=collate)
+
+
+def test_a_stream_of_known_length_is_trained_on_in_its_order(tmp_path: Path) -> None:
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self) -> Any:
+            return iter(list(rows()))
+
+        def __len__(self) -> int:
+            return 47
+
+    arguments = make_trainer(tmp_path, embedding_strategy="two_stage", unfreeze_at="2 epochs").args
+    trainer = GloveBiLSTMTrainer(make_model(), arguments, train_dataset=Stream(), data_collator=collate)
+    first = next(iter(trainer.get_train_dataloader()))
+    assert first["input_ids"].tolist() == collate(list(rows().select(range(13))))["input_ids"].tolist()
+    trainer.train()
+    assert trainer.strategy.stages.unfreeze_step == 8 and trainer.state.global_step == 12

@@ -191,9 +191,10 @@ class TestTwoStages:
         assert [log["step"] for log in trainer.state.log_history if UNFROZEN in log] == [10]
         told = [record.message for record in caplog.records if record.message.startswith("After")]
         assert [line.partition(": ")[2].partition(" is ")[0] for line in told] == [
-            "the head", "LSTM layer 2", "LSTM layer 1", "the embedding",
+            "the head alone", "LSTM layer 2 too", "LSTM layer 1 too", "the embedding too",
         ]  # fmt: skip
         assert told[0].startswith("After 4 of 12 steps (epoch 1)")
+        assert told[0].endswith("0.1 times the learning rate. The rest pauses, and follows from the top down.")
 
     def test_layers_beyond_ten(self) -> None:
         model = make_model(num_hidden_layers=11)
@@ -228,6 +229,11 @@ class TestTwoStages:
     def test_past_the_end(self, tmp_path: Path, unfreeze_at: str) -> None:
         with pytest.raises(InputError, match=r"is after step [\d,]+, and training ends after step 12"):
             train(tmp_path, embedding_strategy="two_stage", unfreeze_at=unfreeze_at)
+
+    @pytest.mark.parametrize(("unfreeze_at", "left"), [("11", "1 step"), ("10", "2 steps")])
+    def test_a_warm_up_longer_than_the_stage(self, unfreeze_at: str, left: str, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=rf"3 is longer than the second stage, which has {left}\. Choose"):
+            train(tmp_path, embedding_strategy="two_stage", unfreeze_at=unfreeze_at, unfreeze_warmup_steps=3)
 
     def test_too_late_for_gradual(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="too early for the 4 parts that --gradual unfreezes"):

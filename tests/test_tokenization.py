@@ -45,6 +45,8 @@ class TestGloveProfile:
             ("naïve cafe\u0301 İstanbul", "naïve café i\u0307stanbul"),
             ("zero\u200bwidth \ufeffstart\ttab\nline", "zerowidth start tab line"),
             ("so good!!! 😀👍", "so good ! ! ! 😀 👍"),
+            ("I ❤\ufe0fNY love❤\ufe0fyou ❤\ufe0f", "i ❤ \ufe0f ny love ❤ \ufe0f you ❤ \ufe0f"),
+            ("good<BR>bad", "good bad"),
             (" \t\n", ""),
         ],
     )
@@ -105,6 +107,11 @@ class TestVocabulary:
         for wrong, shown in ((None, "None"), (float("nan"), "nan"), ("\ud800", r"'\\ud800'")):
             with pytest.raises(ValueError, match=f"Text 2 is {shown}, which can't be split"):
                 build_vocabulary(["a", wrong])  # type: ignore[list-item]
+
+    def test_special_tokens_in_texts_and_vectors_are_no_words(self) -> None:
+        vectors = WordVectors(["<unk>", "z", "<sep>"], np.zeros((3, 3), "f4"))
+        words = build_vocabulary(["<sep> b <pad> <sep>"], "whitespace", max_size=1, extra_words=3, vectors=vectors)
+        assert words == ["b", "z"]
 
     def test_words_that_need_a_neighbour_are_extra_words_too(self) -> None:
         vectors = WordVectors(["mr.", "a.", "u.s."], np.zeros((3, 3), "f4"))

@@ -227,7 +227,7 @@ class TestTrainer:
                 tmp_path, classifier[1], {"class_weights": "balanced"}, {"train_dataset": given},
                 problem_type="multi_label_classification",
             )  # fmt: skip
-            found.append(trainer.compute_loss_func.args[1].class_weights)
+            found.append(trainer._loss.class_weights)
         assert torch.equal(*found)
 
     @pytest.mark.parametrize(

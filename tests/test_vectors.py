@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ class TestWordVectors:
         assert vectors["cat"].tolist() == [0, 3, 4]
         with pytest.raises(KeyError):
             vectors["Cat"]
+        assert sorted(vectors) == ["cat", "dog", "stone", "the"]
+        assert repr(vectors) == "WordVectors(4 words, 3 dimensions, profile 'whitespace')"
 
     def test_most_similar_is_by_cosine(self, vectors: WordVectors) -> None:
         (first, similarity), *others = vectors.most_similar("cat", k=2)
@@ -54,6 +57,20 @@ class TestEmbeddingMatrix:
     ) -> None:
         with pytest.raises(ValueError, match=wrong):
             embedding_matrix(ids, vectors)
+
+    @pytest.mark.parametrize(
+        ("vocabulary", "wrong"),
+        [("the", "is the one string 'the'; give a list"), (["the", None], "holds None, which isn't a string")],
+    )
+    def test_words_are_strings(self, vectors: WordVectors, vocabulary: Any, wrong: str) -> None:
+        with pytest.raises(ValueError, match=wrong):
+            embedding_matrix(vocabulary, vectors)
+
+    def test_every_number_is_finite(self) -> None:
+        vectors = WordVectors(["cat", "dog"], np.array([[1, 2], [1, np.inf]], "f4"))
+        assert np.isfinite(embedding_matrix(["cat"], vectors)[0]).all()
+        with pytest.raises(ValueError, match="The vector of 'Dog' holds what is no finite number"):
+            embedding_matrix(["cat", "Dog"], vectors)
 
     def test_blocks_of_rows_make_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
         draws = np.random.default_rng(2)

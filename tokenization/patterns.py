@@ -6,7 +6,7 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 
 # Mark-up and invisible characters. A zero-width joiner or a byte-order mark inside a word would hide the word.
 INVISIBLE = [
-    (r"<br\s*/?>", " "),
+    (r"<[bB][rR]\s*/?>", " "),
     (r"[\p{Cc}]", " "),
     (r"[\p{Cf}]", ""),
 ]
@@ -33,8 +33,9 @@ TREEBANK_ESCAPES = [
     (r"\\/", "/"),
 ]
 
-LETTER = r"[\p{L}\p{M}\p{N}]"
-"""What words are made of: letters, accents and digits. The underscore stands apart in GloVe's vocabulary."""
+LETTER = r"[\p{L}\p{M}\p{N}&&[^\uFE0E\uFE0F]]"
+"""What words are made of: letters, accents and digits. The underscore stands apart in GloVe's vocabulary, and so do
+variation selectors, which are marks, but belong to an emoji and not to the word behind it."""
 # Case is spelled out, for (?i) makes ß and other single letters match "ss" and the like too: a run of s can then be
 # matched in so many ways that Oniguruma gives up, with an exception that `except Exception` doesn't catch.
 _CLITIC = rf"'(?:[sSmMdD]|[lL][lL]|[rR][eE]|[vV][eE])(?!{LETTER})"

@@ -7,7 +7,10 @@ split as for the other GloVe vectors. Where this differs from the script (which 
 - ``<allcaps>`` follows words of two or more capitals, not every run of characters without a small letter.
 - ``?!`` keeps its first character in front of ``<repeat>``, not its last.
 - What only looks like an emoticon stays text: a letter must end there to be a mouth (":D", not ":Down"), an 8 needs a
-  nose to be eyes, and a face that looks to the right, "(:", must stand alone.
+  nose to be eyes, and a face that looks to the right, "(:", must stand alone. ":/" is none behind a letter or before
+  another slash.
+- A hashtag's capitals stay together: "#NBAFinals" gives "<hashtag> nbafinals". An "@" within a word is no name, and a
+  "-" between digits no sign.
 """
 
 from tokenizers import normalizers, pre_tokenizers
@@ -28,7 +31,7 @@ _CAPITALS = "|".join(rf"\b[\p{{Lu}}'-]{{{length}}}" for length in range(2, 21))
 _CASED_REPLACEMENTS = [
     # A sign belongs to its number.
     (rf"[\p{{Cf}}\uFE0E\uFE0F{_URL}{_USER}{_NUMBER}]|(?<![\w.,:])[-+](?=\p{{Nd}})", ""),
-    (r"<br\s*/?>|\p{Cc}", " "),
+    (r"<[bB][rR]\s*/?>|\p{Cc}", " "),
     *patterns.APOSTROPHES,
     *patterns.TREEBANK_QUOTES,
     (r"(?<!\w)(?:[hH](?=[tT]{2}[pP][sS]?://\S)|[wW](?=[wW]{2}\.\w))", f"<url{_URL}"),
@@ -37,7 +40,7 @@ _CASED_REPLACEMENTS = [
     (rf"{_EYES}(?:\)+|[dD]+(?!\w))|(?<!\S)\(+['`-]?[:=;](?!\S)", "<smile>"),
     (rf"{_EYES}[pP]+(?!\w)", "<lolface>"),
     (rf"{_EYES}\(+|(?<!\S)\)+['`-]?[:=;](?!\S)", "<sadface>"),
-    (rf"{_EYES}(?:[/|*]|[lL](?!\w))", "<neutralface>"),
+    (rf"{_EYES}(?:[|*]|[lL](?!\w))|(?<![\p{{L}}\p{{N}}]){_EYES}/(?!/)", "<neutralface>"),
     (r"<3(?!\p{Nd})", "<heart>"),
     (rf"(?<=\p{{Ll}})(?=\p{{Lu}})(?<={_IN_HASHTAG})", " "),
     (r"(?<![\w&])#(?=\w)", "<hashtag> "),

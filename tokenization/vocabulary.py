@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from glove_bilstm.tokenization.profiles import find_profile
+from glove_bilstm.vectors.special_tokens import NO_WORDS
 from glove_bilstm.vectors.word_vectors import WordVectors, load_vectors
 
 
@@ -92,7 +93,7 @@ def build_vocabulary(
         raise ValueError(f"extra_words={extra_words} and max_size={max_size} can't be negative.")
     counts = texts if isinstance(texts, Mapping) else count_words(texts, profile)
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    words = [word for word, count in ordered if count >= min_frequency][:max_size]
+    words = [word for word, count in ordered if count >= min_frequency and word not in NO_WORDS][:max_size]
     if not extra_words:
         return words
     if vectors is None:
@@ -100,6 +101,5 @@ def build_vocabulary(
     if not isinstance(vectors, WordVectors):
         vectors = load_vectors(vectors, limit=extra_words)
     split = make_splitter(profile)
-    return list(
-        dict.fromkeys([*words, *(word for word in vectors.words[:extra_words] if as_one_word(split, word) == word)])
-    )
+    extra = [word for word in vectors.words[:extra_words] if as_one_word(split, word) == word and word not in NO_WORDS]
+    return list(dict.fromkeys([*words, *extra]))

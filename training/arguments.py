@@ -264,7 +264,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             )
         if self.num_train_epochs <= 0 and self.max_steps <= 0:
             raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
-        self._check_strategy()
+        self.check_strategy()
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")
         if self.early_stopping_patience == PATIENCE and not self.load_best_model_at_end:
@@ -325,8 +325,12 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         if self.class_weights == "auto":
             self.class_weights = "balanced_sqrt" if problem_type == MULTI_LABEL else None
 
-    def _check_strategy(self) -> None:
-        """Refuse options that contradict the strategy, and values outside their range."""
+    def check_strategy(self) -> None:
+        """Refuse options that contradict the strategy, and values outside their range.
+
+        Raises:
+            ValueError: There is one.
+        """
         if self.embedding_strategy not in STRATEGY_OPTIONS:
             raise ValueError(
                 f"embedding_strategy={self.embedding_strategy!r} is none of {', '.join(STRATEGY_OPTIONS)}."

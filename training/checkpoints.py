@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from glove_bilstm.vectors.errors import InputError
 
 COMPLETE = "trainer_state.json"
 """The file that the Trainer writes last into a checkpoint."""
-OPTIMIZER = "optimizer.pt"
-"""Adam's state; torch's own format, and only the Trainer reads it."""
+OPTIMIZER, SCHEDULER, SCALER = "optimizer.pt", "scheduler.pt", "scaler.pt"
+"""The states that a run goes on from; torch's own format, and only the Trainer reads it."""
 ROWS = "rows"
 DECISIVE = (
     *("seed", "data_seed", "num_train_epochs", "max_steps", "min_steps", "per_device_train_batch_size"),
@@ -51,11 +52,22 @@ def hash_of_rows(*splits: Dataset) -> str:
         table = split.with_format("arrow")[:]
         for name in ("input_ids", "label"):
             values = table.column(name)
-            while pa.types.is_list(values.type):
-                digest.update(pc.list_value_length(values).to_numpy().tobytes())
+            while _holds_lists(values.type):
+                digest.update(_bytes_of(pc.list_value_length(values)))
                 values = pc.list_flatten(values)
-            digest.update(values.to_numpy().tobytes())
+            digest.update(_bytes_of(values))
     return digest.hexdigest()
+
+
+def _holds_lists(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _bytes_of(values: pa.ChunkedArray) -> bytes:
+    array = values.to_numpy()
+    if array.dtype.hasobject:  # its bytes are addresses, others in every process
+        raise TypeError(f"Values of the type {values.type} can't be hashed.")
+    return array.tobytes()
 
 
 def options_of(
@@ -110,20 +122,7 @@ def check_same_run(
     Raises:
         InputError: They differ, or the checkpoint, or the best one so far, is damaged or gone; the message says so.
     """
-    try:
-        state = json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8"))
-        with safe_open(checkpoint / "model.safetensors", "pt") as weights:
-            weights.keys()
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(
-            f"{checkpoint} is damaged or incomplete ({error}). Resume from another checkpoint, or start over with "
-            "--overwrite."
-        ) from error
-    if not (checkpoint / OPTIMIZER).exists():
-        raise InputError(
-            f"{checkpoint} holds no state of the optimizer (--save_only_model), without which a run can't go on from "
-            "it. Start over with --overwrite."
-        )
+    state = _read_state(checkpoint)
     best = state.get("best_model_checkpoint")
     # Where it was written; or, where the whole folder was moved, beside.
     if keeps_best and best and not any(map(is_complete, (Path(best), checkpoint.with_name(Path(best).name)))):
@@ -153,6 +152,49 @@ def check_same_run(
         )
 
 
+def check_states(checkpoint: Path, rank: int | None, has_scaler: bool) -> None:
+    """Refuse a checkpoint from which a run wouldn't go on as it would have: transformers passes over what is missing.
+
+    Args:
+        checkpoint: Where it goes on from.
+        rank: Of this process, where there are several.
+        has_scaler: Whether the run scales its loss (fp16).
+
+    Raises:
+        InputError: The checkpoint is damaged or incomplete; the message names the file.
+    """
+    _read_state(checkpoint)
+    if not (checkpoint / OPTIMIZER).exists():
+        raise InputError(
+            f"{checkpoint} holds no state of the optimizer (--save_only_model), without which a run can't go on from "
+            "it. Start over with --overwrite."
+        )
+    random_state = "rng_state.pth" if rank is None else f"rng_state_{rank}.pth"
+    for name in (OPTIMIZER, SCHEDULER, random_state, *([SCALER] if has_scaler else [])):
+        if not (checkpoint / name).exists():
+            raise _damaged(checkpoint, f"it has no {name}")
+        if not zipfile.is_zipfile(checkpoint / name):  # what torch writes is one, with its directory at the end
+            raise _damaged(checkpoint, f"its {name} isn't whole")
+
+
+def _read_state(checkpoint: Path) -> dict[str, Any]:
+    """What the Trainer wrote last; by then the weights were there."""
+    try:
+        with safe_open(checkpoint / "model.safetensors", "pt") as weights:
+            weights.keys()
+        state: dict[str, Any] = json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _damaged(checkpoint, str(error)) from error
+    return state
+
+
+def _damaged(checkpoint: Path, how: str) -> InputError:
+    return InputError(
+        f"{checkpoint} is damaged or incomplete ({how}). Resume from an older one (--resume_from_checkpoint DIR), or "
+        "start over with --overwrite."
+    )
+
+
 def find_checkpoints(output_dir: Path) -> list[Path]:
     """The folders of checkpoints, complete or not, in the order of their steps."""
     numbered = [
@@ -164,6 +206,20 @@ def find_checkpoints(output_dir: Path) -> list[Path]:
 def find_last_checkpoint(output_dir: Path) -> Path | None:
     """The newest checkpoint that was written to its end."""
     return next((folder for folder in reversed(find_checkpoints(output_dir)) if is_complete(folder)), None)
+
+
+def checkpoint_to_resume(told: str | bool | None, output_dir: Path) -> Path | None:
+    """What a run goes on from: a folder by name, or, where told is True, the newest complete one.
+
+    Raises:
+        InputError: None is complete.
+    """
+    if not told:
+        return None
+    checkpoint = find_last_checkpoint(output_dir) if told is True else Path(told)
+    if checkpoint is None:
+        raise InputError(f"There is no complete checkpoint to resume from in {output_dir}.")
+    return checkpoint
 
 
 def is_complete(checkpoint: Path) -> bool:

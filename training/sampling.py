@@ -1,16 +1,21 @@
-"""Which rows make a training batch."""
+"""Which rows make a batch."""
 
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
+import datasets
 import torch
 from accelerate.data_loader import prepare_data_loader
-from torch.utils.data import DataLoader, Sampler
-from transformers import TrainingArguments
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, SequentialSampler
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import seed_worker
 
+from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
+from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
+from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
+from glove_bilstm.training.rows import check_labels, lengths_of
 from glove_bilstm.vectors.errors import InputError
 
 
@@ -133,3 +138,75 @@ def length_grouped(
     )
     # The batches are this process's alone already, which is what "one process" says here.
     return prepare_data_loader(loader, arguments.device, num_processes=1, process_index=0, put_on_device=True)
+
+
+class BatchingTrainer(Trainer):
+    """A `Trainer` that groups training rows by length reproducibly, and leaves out no row of an evaluation."""
+
+    args: GloveBiLSTMTrainingArguments
+    steps_per_epoch = 0  # until the training batches are made
+
+    @property
+    def _config(self) -> GloveBiLSTMConfig:
+        return cast(GloveBiLSTMForSequenceClassification, self.model).config
+
+    def _validate_args(self) -> None:
+        if self.train_dataset is not None:
+            self._check_length()  # before transformers asks for max_steps, which would be asked for in vain
+        super()._validate_args()
+
+    def _check_length(self) -> None:
+        if not hasattr(self.train_dataset, "__len__"):
+            raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The training batches of this process.
+
+        Raises:
+            InputError: The training set has no length, or no full batch.
+        """
+        self._check_length()
+        has_places = not isinstance(self.train_dataset, IterableDataset)
+        if has_places:
+            check_labels(self._config, self.train_dataset)
+        # A subclass may have a sampler of its own.
+        is_ours = has_places and type(self)._get_train_sampler is Trainer._get_train_sampler
+        if self.args.train_sampling_strategy == "group_by_length" and is_ours:
+            loader = self._batches_by(lengths_of(self.train_dataset))
+        elif self.args.train_sampling_strategy == "random" and is_ours:
+            # Not by transformers' own sampler: it has several processes read some rows twice.
+            loader = self._batches_by([1] * len(cast(datasets.Dataset, self.train_dataset)))
+        else:
+            loader = super().get_train_dataloader()
+        if len(loader) == 0:
+            raise InputError(
+                "dataloader_drop_last leaves out every training row, for they don't fill one step of "
+                f"{self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size:,}. "
+                "Leave it out, or choose smaller batches."
+            )
+        self.batches_per_epoch = len(loader)
+        self.steps_per_epoch = math.ceil(len(loader) / self.args.gradient_accumulation_steps)
+        self.args.settle_epochs(self.steps_per_epoch)
+        return loader
+
+    def _batches_by(self, lengths: list[int]) -> DataLoader:
+        dataset: Any = self.train_dataset
+        collator = self.data_collator
+        if isinstance(dataset, datasets.Dataset):
+            dataset = self._remove_unused_columns(dataset, description="training")
+        else:
+            collator = self._get_collator_with_removed_columns(collator, description="training")
+        return length_grouped(dataset, lengths, collator, self._train_batch_size, self.args)
+
+    def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
+        # Transformers applies this to evaluation too, which would leave rows out of figures and predictions.
+        drop_last = self.args.dataloader_drop_last
+        self.args.dataloader_drop_last = drop_last and kwargs.get("is_training", False)
+        try:
+            return super()._get_dataloader(*args, **kwargs)
+        finally:
+            self.args.dataloader_drop_last = drop_last
+
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
+        # Grouping by length is for training: predictions come back in the order of the rows.
+        return SequentialSampler(cast(datasets.Dataset, eval_dataset))

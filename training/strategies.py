@@ -12,7 +12,12 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl,
 from transformers.training_args import ParallelMode
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.training.arguments import UNFREEZE_AT, GloveBiLSTMTrainingArguments, parse_unfreeze_at
+from glove_bilstm.training.arguments import (
+    SECOND_STAGE_RATE,
+    UNFREEZE_AT,
+    GloveBiLSTMTrainingArguments,
+    parse_unfreeze_at,
+)
 from glove_bilstm.training.progress import UNFROZEN
 from glove_bilstm.vectors.errors import InputError
 
@@ -80,9 +85,16 @@ class TwoStages:
 
 
 def plan_two_stages(
-    arguments: GloveBiLSTMTrainingArguments, max_steps: int, steps_per_epoch: int, parts: int
+    arguments: GloveBiLSTMTrainingArguments, learning_rate: float, max_steps: int, steps_per_epoch: int, parts: int
 ) -> TwoStages:
     """Settle the stages of a run whose length is known.
+
+    Args:
+        arguments: The strategy's options.
+        learning_rate: The highest of the first stage, which is the optimizer's own.
+        max_steps: Optimizer steps in all.
+        steps_per_epoch: Optimizer steps.
+        parts: How many the model has; see `parts_of`.
 
     Raises:
         InputError: The second stage would begin after the end.
@@ -100,13 +112,14 @@ def plan_two_stages(
     warmup = arguments.unfreeze_warmup_steps
     if warmup >= max(left, 1):
         raise InputError(
-            f"--unfreeze_warmup_steps {warmup:g} is longer than the second stage, which has {left:,} steps. Choose "
-            "fewer, or a share of it below 1."
+            f"--unfreeze_warmup_steps {warmup:g} is longer than the second stage, which has {left:,} "
+            f"step{'s' if left > 1 else ''}. Choose fewer, or a share of it below 1."
         )
+    told = arguments.embedding_learning_rate
     return TwoStages(
         unfreeze_step=step,
         max_steps=max_steps,
-        rate=arguments.embedding_rate / arguments.learning_rate,
+        rate=SECOND_STAGE_RATE if told is None else told / learning_rate,
         warmup_steps=round(warmup * left) if warmup < 1 else int(warmup),
         gradual=arguments.gradual,
         parts=parts,
@@ -126,23 +139,36 @@ class StrategyCallback(TrainerCallback):
 
         Args:
             model: As it is before training: `embedding_anchor` pulls toward its embedding.
-            arguments: The strategy's options.
+            arguments: The Trainer's.
             log: Writes to the Trainer's log.
         """
         self.attach(model)
-        self.anchor = arguments.embedding_anchor
         # DistributedDataParallel must know from start to end which gradients there will be; so with it every gradient
         # is computed, and those that aren't wanted are dropped.
         self.alone = arguments.parallel_mode != ParallelMode.DISTRIBUTED
         self.log = log
-        self.stages: TwoStages | None = None
 
     def attach(self, model: GloveBiLSTMForSequenceClassification) -> None:
         """Take a model that wasn't trained yet."""
-        self.parts = parts_of(model)
+        self.model = model
         self.embedding = model.get_input_embeddings().weight  # [V, D]
         self.original = self.embedding.detach().clone()
+        self.begin()
+
+    def begin(self) -> None:
+        """Before training: take the parts that can be trained. What somebody else froze is left alone."""
+        trainable = [
+            (name, [weight for weight in weights if weight.requires_grad]) for name, weights in parts_of(self.model)
+        ]
+        self.parts = [(name, weights) for name, weights in trainable if weights]
         self.trained = [True] * len(self.parts)
+        self.stages: TwoStages | None = None
+
+    def end(self) -> None:
+        """After training, however it ended: nothing is frozen that wasn't when it began."""
+        for _, weights in self.parts:
+            for weight in weights:
+                weight.requires_grad_(True)
 
     def follow(self, stages: TwoStages, scheduler: Any) -> None:
         """Train in two stages, and make a schedule of learning rates that knows nothing of them follow.
@@ -182,11 +208,16 @@ class StrategyCallback(TrainerCallback):
                     weight.requires_grad_(trained)
         starting = [name for part, (name, _) in enumerate(self.parts) if step == self.stages.start(part)]
         if starting:
-            what = "everything" if len(starting) == len(self.parts) else " and ".join(starting)
+            rest = ""
+            if len(starting) == len(self.parts):
+                what = "everything"
+            elif step == self.stages.unfreeze_step:
+                what, rest = f"{starting[0]} alone", ". The rest pauses, and follows from the top down"
+            else:
+                what = f"{starting[0]} too"
             logger.info(
-                f"After {step:,} of {self.stages.max_steps:,} steps (epoch {state.epoch:.4g}): {what} "
-                f"{'is' if len(starting) == 1 or what == 'everything' else 'are'} trained from here, "
-                f"at {self.stages.rate:.3g} times the learning rate."
+                f"After {step:,} of {self.stages.max_steps:,} steps (epoch {state.epoch:.4g}): {what} is trained from "
+                f"here, at {self.stages.rate:.3g} times the learning rate{rest}."
             )
         if step == self.stages.embedding_start:
             self.log({UNFROZEN: step})
@@ -197,26 +228,20 @@ class StrategyCallback(TrainerCallback):
         As weight decay in AdamW, but toward the original vectors instead of zero, and apart from the gradient: the
         pull is λ times the learning rate. (As a penalty: Li et al. 2018, L2-SP.)
         """
-        if not self.anchor or self.embedding.grad is None:
+        if not args.embedding_anchor or self.embedding.grad is None:
             return
         rate = next(
             group["lr"]
             for group in kwargs["optimizer"].param_groups
             if any(weight is self.embedding for weight in group["params"])
         )
-        pull = min(1.0, self.anchor * rate)
+        pull = min(1.0, args.embedding_anchor * rate)
         with torch.no_grad():
             if self.embedding.grad.is_sparse:
                 rows = self.embedding.grad.coalesce().indices()[0]  # [R]
                 self.embedding[rows] = self.embedding[rows].lerp(self.original[rows], pull)
             else:
                 self.embedding.lerp_(self.original, pull)
-
-    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Leave everything trainable, wherever the run ended."""
-        for _, weights in self.parts:
-            for weight in weights:
-                weight.requires_grad_(True)
 
 
 def describe_strategy(

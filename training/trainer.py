@@ -1,34 +1,32 @@
 """The Trainer, and the embedding strategies."""
 
-import functools
 import logging
 import math
 import warnings
 from pathlib import Path
 from typing import Any, cast
 
-import datasets
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, SequentialSampler
-from transformers import Trainer
+from torch.utils.data import DataLoader
+from transformers import EvalPrediction, Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import EvalLoopOutput, SchedulerType, TrainOutput
 
-from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
 from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
-from glove_bilstm.training.checkpoints import find_last_checkpoint
+from glove_bilstm.training.checkpoints import check_states, checkpoint_to_resume, find_last_checkpoint
 from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
 from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, logits_of, tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
-from glove_bilstm.training.rows import check_labels, labels_of, lengths_of
-from glove_bilstm.training.sampling import length_grouped
+from glove_bilstm.training.rows import labels_of
+from glove_bilstm.training.sampling import BatchingTrainer
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
-from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, ProblemType
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -39,15 +37,13 @@ def has_finite_weights(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
-class GloveBiLSTMTrainer(Trainer):
+class GloveBiLSTMTrainer(BatchingTrainer):
     """`transformers.Trainer` with the embedding strategies, metrics, early stopping and reproducible length grouping.
 
     A plain `Trainer` works on the model too; it then trains the embedding if `config.freeze_embeddings` is false.
     """
 
-    args: GloveBiLSTMTrainingArguments
     strategy: StrategyCallback | None = None
-    steps_per_epoch = 0  # until the training batches are made
     _step, _batch = -1, 0  # the batches of one optimizer step are counted, to name one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,23 +62,20 @@ class GloveBiLSTMTrainer(Trainer):
         if self._own_loss:
             # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
             # the same however the step is divided.
-            self.compute_loss_func = functools.partial(self._step_loss, model.config, self._make_loss(model.config))
-        elif self.args.class_weights is not None or self.args.focal_gamma or self.args.r_drop:
-            raise InputError(
-                "class_weights, focal_gamma and r_drop belong to the Trainer's own loss, which needs "
-                "config.problem_type and no compute_loss_func. Set the first, or leave out the second."
-            )
+            self.compute_loss_func = self._step_loss
+        self._settle_loss()
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
             self.add_callback(self.strategy)
         if self.compute_metrics is None:
-            self.compute_metrics = functools.partial(compute_metrics, model.config)
+            self.compute_metrics = self._measure
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience:
             self.add_callback(SecondStageEarlyStopping(self.args.early_stopping_patience, self.strategy))
         if self.optimizer is not None:
             self._check_optimizer(self.optimizer)
+        self._check_optimizer_class()
 
     def _check_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """See that one which was given does what the strategy says."""
@@ -103,17 +96,57 @@ class GloveBiLSTMTrainer(Trainer):
                 "(a frozen one has no gradient). Make the optimizer after model.set_frozen(False), of all parameters."
             )
 
-    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+    def _check_optimizer_class(self) -> None:
+        if self.optimizer_cls_and_kwargs is not None and self.args.sparse_embedding_updates:
+            raise InputError(
+                "sparse_embedding_updates comes with an optimizer of its own, and optimizer_cls_and_kwargs names "
+                f"{self.optimizer_cls_and_kwargs[0].__name__}. Leave out one of the two."
+            )
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Train as `Trainer` does. Then tune the thresholds of a multi-label model on the `eval_dataset`, if any.
 
         They are in `config.thresholds`; see `tune_thresholds`.
+
+        Args:
+            resume_from_checkpoint: A checkpoint's folder, or True: the newest complete one in `args.output_dir`.
+            *args: What else `Trainer.train` takes.
+            **kwargs: The same.
+
+        Raises:
+            InputError: There is no such checkpoint, or it lacks what a run goes on from.
         """
-        if self._config.problem_type != MULTI_LABEL:
-            return super().train(*args, **kwargs)
-        self._config.thresholds = None  # those that it came with belong to other weights
-        output = super().train(*args, **kwargs)
-        self._tune_thresholds()
+        checkpoint = checkpoint_to_resume(resume_from_checkpoint, Path(str(self.args.output_dir)))
+        if checkpoint is not None:
+            rank = self.args.process_index if self.args.world_size > 1 else None
+            check_states(checkpoint, rank, self.accelerator.scaler is not None)
+        output = super().train(None if checkpoint is None else str(checkpoint), *args, **kwargs)
+        if self._config.problem_type == MULTI_LABEL:
+            self._tune_thresholds()
         return output
+
+    def _inner_training_loop(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """What `train` does once the model is made, and the arguments are those of the trial."""
+        self._step = -1
+        self.args.check_strategy()
+        if (self.strategy is None) != (self.args.embedding_strategy == "frozen"):
+            raise InputError(
+                "embedding_strategy can't be changed from or to frozen once the Trainer is made. Make another one."
+            )
+        self.args.settle_task(self._config.problem_type)
+        self._settle_loss()
+        self._check_optimizer_class()
+        self._config.thresholds = None  # those that it came with belong to other weights
+        model = self._apply_strategy(self.model)
+        model.get_input_embeddings().sparse = self.args.sparse_embedding_updates
+        if self.strategy is not None:
+            self.strategy.begin()
+        try:
+            return super()._inner_training_loop(*args, **kwargs)
+        finally:  # Ctrl-C and errors too: the model may be trained again
+            if self.strategy is not None:
+                self.strategy.end()
+            model.get_input_embeddings().sparse = False
 
     def _tune_thresholds(self) -> None:
         logits = references = None
@@ -139,10 +172,6 @@ class GloveBiLSTMTrainer(Trainer):
                 "too few for thresholds of their own. Validate on more texts if you can."
             )
 
-    @property
-    def _config(self) -> GloveBiLSTMConfig:
-        return cast(GloveBiLSTMForSequenceClassification, self.model).config
-
     def _validate_args(self) -> None:
         # Here the model is known, and nothing has asked for the metric yet.
         if isinstance(self.args, GloveBiLSTMTrainingArguments):
@@ -166,60 +195,29 @@ class GloveBiLSTMTrainer(Trainer):
 
     def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
         model.set_frozen(self.args.embedding_strategy == "frozen")
-        model.get_input_embeddings().sparse = self.args.sparse_embedding_updates
         return model
 
-    def _make_loss(self, config: Any) -> TaskLoss:
-        weights = None
-        given = self.args.class_weights
+    def _settle_loss(self) -> None:
+        """Make the loss that the arguments ask for by now, for the model that there is by now."""
+        given, smoothing = self.args.class_weights, self.args.label_smoothing_factor
+        if not self._own_loss:
+            if given is not None or self.args.focal_gamma or self.args.r_drop:
+                raise InputError(
+                    "class_weights, focal_gamma and r_drop belong to the Trainer's own loss, which needs "
+                    "config.problem_type and no compute_loss_func. Set the first, or leave out the second."
+                )
+            self.label_smoother = LabelSmoother(epsilon=smoothing) if smoothing else None
+            return
+        config, weights = self._config, None
+        task = cast(ProblemType, config.problem_type)
         if given is not None and self.train_dataset is not None:
             labels = labels_of(self.train_dataset)
-            weights = make_class_weights(parse_class_weights(given), label_names(config), labels, config.problem_type)
-        return TaskLoss(config.problem_type, weights, self.args.label_smoothing_factor, self.args.focal_gamma)
+            weights = make_class_weights(parse_class_weights(given), label_names(config), labels, task)
+        self._loss = TaskLoss(task, weights, smoothing, self.args.focal_gamma)
 
-    def get_train_dataloader(self) -> DataLoader:
-        """The training batches of this process.
-
-        Raises:
-            InputError: The training set has no length, or no full batch.
-        """
-        if not hasattr(self.train_dataset, "__len__"):
-            raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
-        has_places = not isinstance(self.train_dataset, IterableDataset)
-        if has_places:
-            check_labels(self._config, self.train_dataset)
-        # A subclass may have a sampler of its own.
-        is_ours = has_places and type(self)._get_train_sampler is Trainer._get_train_sampler
-        if self.args.train_sampling_strategy == "group_by_length" and is_ours:
-            loader = self._batches_by(lengths_of(self.train_dataset))
-        elif self.args.train_sampling_strategy == "random" and is_ours:
-            # Not by transformers' own sampler: it has several processes read some rows twice.
-            loader = self._batches_by([1] * len(cast(datasets.Dataset, self.train_dataset)))
-        else:
-            loader = super().get_train_dataloader()
-        if len(loader) == 0:
-            raise InputError(
-                "dataloader_drop_last leaves out every training row, for they don't fill one step of "
-                f"{self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size:,}. "
-                "Leave it out, or choose smaller batches."
-            )
-        self.batches_per_epoch = len(loader)
-        self.steps_per_epoch = math.ceil(len(loader) / self.args.gradient_accumulation_steps)
-        self.args.settle_epochs(self.steps_per_epoch)
-        return loader
-
-    def _batches_by(self, lengths: list[int]) -> DataLoader:
-        dataset: Any = self.train_dataset
-        collator = self.data_collator
-        if isinstance(dataset, datasets.Dataset):
-            dataset = self._remove_unused_columns(dataset, description="training")
-        else:
-            collator = self._get_collator_with_removed_columns(collator, description="training")
-        return length_grouped(dataset, lengths, collator, self._train_batch_size, self.args)
-
-    def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
-        # Grouping by length is for training: predictions come back in the order of the rows.
-        return SequentialSampler(cast(datasets.Dataset, eval_dataset))
+    def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
+        # The model may have been made anew, so its configuration is asked for each time.
+        return compute_metrics(self._config, prediction)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Make the optimizer, the embedding in a parameter group of its own from the first step on.
@@ -227,23 +225,24 @@ class GloveBiLSTMTrainer(Trainer):
         (A group that came later would be unknown to the schedule; a parameter that needed no gradient when the
         optimizer was made would never be trained.)
         """
-        if self.optimizer is not None:
-            return super().create_optimizer(model)
-        if self.args.sparse_embedding_updates:
-            _, options = self.get_optimizer_cls_and_kwargs(self.args)
-            self.optimizer_cls_and_kwargs = (RowwiseAdamW, options)
-        if self.strategy is None:
+        if self.optimizer is not None or self.strategy is None:
             return super().create_optimizer(model)
         embedding = self.strategy.embedding
         embedding.requires_grad_(False)  # so that it isn't in the others' groups
         optimizer = super().create_optimizer(model)
         embedding.requires_grad_(True)
+        group = {"params": [embedding], "weight_decay": self.args.embedding_weight_decay}
         # In two stages the schedule lowers every rate when the second one begins.
-        rate = self.args.embedding_rate if self.args.embedding_strategy == "finetune" else self.args.learning_rate
-        optimizer.add_param_group(
-            {"params": [embedding], "lr": rate, "weight_decay": self.args.embedding_weight_decay}
-        )
+        if self.args.embedding_strategy == "finetune" and self.args.embedding_learning_rate is not None:
+            group["lr"] = self.args.embedding_learning_rate
+        optimizer.add_param_group(group)  # otherwise its rate is that of all others
         return optimizer
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args: Any, model: Any = None) -> tuple[Any, Any]:
+        """The optimizer's class and options; with `sparse_embedding_updates`, `RowwiseAdamW`."""
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(args, model)
+        return (RowwiseAdamW if args.sparse_embedding_updates else kind), options
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Make the schedule of learning rates, with two stages where the strategy has them."""
@@ -258,7 +257,9 @@ class GloveBiLSTMTrainer(Trainer):
         if self.strategy is not None and self.args.embedding_strategy == "two_stage":
             if not self.steps_per_epoch:  # called before training
                 self.get_train_dataloader()
-            stages = plan_two_stages(self.args, num_training_steps, self.steps_per_epoch, len(self.strategy.parts))
+            rate = cast(Any, self.optimizer if optimizer is None else optimizer).defaults["lr"]
+            parts = len(self.strategy.parts)
+            stages = plan_two_stages(self.args, rate, num_training_steps, self.steps_per_epoch, parts)
             self.strategy.follow(stages, scheduler)
         return scheduler
 
@@ -290,15 +291,8 @@ class GloveBiLSTMTrainer(Trainer):
             inputs = {name: torch.cat([values, values]) for name, values in inputs.items()}
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
-    def _step_loss(
-        self,
-        config: GloveBiLSTMConfig,
-        loss: TaskLoss,
-        outputs: Any,
-        labels: torch.Tensor,
-        num_items_in_batch: Any = None,
-    ) -> torch.Tensor:
-        logits = outputs["logits"]
+    def _step_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        logits, config, loss = outputs["logits"], self._config, self._loss
         if config.problem_type == REGRESSION:
             logits, labels = ((values - config.target_mean) / config.target_std for values in (logits, labels))
         if not (self.args.r_drop and cast(nn.Module, self.model).training):

@@ -174,7 +174,7 @@ def embedding_matrix(
 
     Raises:
         ValueError: `oov` isn't one of the three, or a word occurs twice.
-        InputError: Not one word has a vector.
+        InputError: Not one word has a vector, or one has what isn't all finite numbers.
     """
     tokens = in_id_order(vocabulary)
     words = [token for token in tokens if token not in NO_WORDS]
@@ -194,6 +194,9 @@ def embedding_matrix(
             found[position] = True
 
     mean = matrix.mean(axis=0, dtype=np.float64, where=found[:, None])  # [dim]
+    if not np.isfinite(mean).all():
+        wrong = next(word for word, row in zip(words, rows, strict=True) if row and not np.isfinite(row[1]).all())
+        raise InputError(f"The vector of {wrong!r} holds what is no finite number. Leave the word out.")
     absent = ~found
     absent[PAD_ID] = absent[UNK_ID] = False
     matrix[UNK_ID] = mean

@@ -31,6 +31,8 @@ CHUNK = 1 << 22
 class NGrams:
     """The rows of a model's character n-grams, which make a vector for any word.
 
+    Those of a plain file are mapped into memory: it mustn't be overwritten in place while they are in use.
+
     Attributes:
         matrix: All rows of the model, float32 ``[words + buckets, dim]``: first those of its words.
         first: The row of the first n-gram.
@@ -50,9 +52,13 @@ class NGrams:
         return [self.first + bucket for bucket in ngram_buckets(word, self.shortest, self.longest, self.buckets)]
 
     def vector(self, word: str) -> np.ndarray | None:
-        """The mean of the n-grams' rows, float32 ``[dim]``; None for a word that is too short to have any."""
+        """The mean of the n-grams' rows, float32 ``[dim]``.
+
+        None for a word that is too short to have any, or where the rows aren't all finite numbers.
+        """
         rows = self.rows(encode(word))
-        return mean_rows(self.matrix, [rows])[0] if rows else None
+        mean = mean_rows(self.matrix, [rows])[0] if rows else None
+        return mean if mean is not None and np.isfinite(mean).all() else None
 
 
 def ngram_buckets(word: bytes, shortest: int, longest: int, buckets: int) -> list[int]:
@@ -105,7 +111,7 @@ class FastTextReader:
         with self.file.open() as stream:
             try:
                 model = _Model(stream, self.file)
-            except struct.error:
+            except (struct.error, OverflowError, MemoryError):
                 raise _cut_off(self.file) from None
             words = model.words[:limit]
             self.report.rows_read = len(words)

@@ -22,9 +22,15 @@ def in_id_order(vocabulary: Iterable[str] | Mapping[str, int]) -> list[str]:
         vocabulary: Ordered words, with or without the special tokens, or a tokenizer's ``get_vocab()`` (word → id).
 
     Raises:
-        ValueError: A word occurs twice, or the ids given aren't the places where the tokens come to stand.
+        ValueError: It is one string, or holds what is none; a word occurs twice; or the ids given aren't the places
+            where the tokens come to stand.
     """
+    if isinstance(vocabulary, str):
+        raise ValueError(f"The vocabulary is the one string {vocabulary[:60]!r}; give a list of words.")
     ordered = sorted(vocabulary, key=vocabulary.__getitem__) if isinstance(vocabulary, Mapping) else list(vocabulary)
+    for word in ordered:
+        if not isinstance(word, str):
+            raise ValueError(f"The vocabulary holds {word!r}, which isn't a string.")
     words = [word for word in ordered if word not in NO_WORDS]
     if len(set(words)) != len(words):
         repeated = next(word for position, word in enumerate(words) if word in words[:position])

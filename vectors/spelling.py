@@ -19,7 +19,7 @@ _REPEATED_LETTER = re.compile(r"([^\W\d_])\1{2,}")
 # English doubles consonants, e and o: "goood" is "good" and "tooo" is "too". But these end in one.
 _NEVER_DOUBLE = re.compile(r"([aiuy])\1{2,}", re.IGNORECASE)
 _END_IN_ONE = frozenset("so no go do who hello me he she we be the".split())
-_FOLDABLE = re.compile(r"[.-]|^\d|(.)\1\1", re.DOTALL)
+_FOLDABLE = re.compile(r"[.-]|^\d|(.)\1\1", re.DOTALL | re.IGNORECASE)
 """What a word of ASCII characters has if anything but its case can be folded."""
 _ROMAN_DIGITS = frozenset("ivxlcdm")
 

@@ -114,7 +114,7 @@ class VectorsFile:
 
     def _choose_member(self, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         """The one file that `member` means; without one, the only file there is."""
-        infos = [info for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
+        infos = [info for info in archive.infolist() if not (info.is_dir() or _is_by_product(info.filename))]
         if any(info.filename.endswith("data.pkl") for info in infos):
             raise InputError(f"{self.path} is a PyTorch file, which holds a pickle; {PICKLE_ADVICE}")
         if infos and all(info.filename.endswith(".npy") for info in infos):
@@ -124,12 +124,13 @@ class VectorsFile:
         chosen = infos
         if self.member is not None:
             dimension = re.compile(rf"(?<!\d){re.escape(self.member.removesuffix('d'))}d?(?!\d)")
-            chosen = [info for info in infos if self.member in (info.filename, Path(info.filename).name)]
+            chosen = [info for info in infos if info.filename == self.member]
+            chosen = chosen or [info for info in infos if Path(info.filename).name == self.member]
             if not chosen and self.member.removesuffix("d").isdigit():
                 chosen = [info for info in infos if dimension.search(_without_corpus_size(info.filename))]
         if len(chosen) != 1:
-            names = ", ".join(Path(info.filename).name for info in infos)
-            example = max(infos, key=lambda info: info.file_size).filename.rpartition("/")[2]
+            names = ", ".join(info.filename for info in infos)
+            example = max(infos, key=lambda info: info.file_size).filename
             raise InputError(
                 f"{self.path} holds {names}. Say which one with its name or its dimension after a colon, for instance "
                 f"{self.path}:{example}."
@@ -141,6 +142,11 @@ PICKLE_ADVICE = (
     "pickles can run any code when they are opened, so none is. Save the vectors again in another format, for "
     "instance with gensim's vectors.save_word2vec_format(...)."
 )
+
+
+def _is_by_product(name: str) -> bool:
+    """Whether an archive's member is one that a file manager left there: __MACOSX/…, .DS_Store."""
+    return "__MACOSX" in name or Path(name).name.startswith(".")
 
 
 def _without_corpus_size(name: str) -> str:

@@ -1,7 +1,7 @@
 """Word vectors in memory."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -99,6 +99,14 @@ class WordVectors:
     def __len__(self) -> int:
         """How many words there are."""
         return len(self.words)
+
+    def __iter__(self) -> Iterator[str]:
+        """The words, in their order."""
+        return iter(self.words)
+
+    def __repr__(self) -> str:
+        """How many words, and of what dimension."""
+        return f"{type(self).__name__}({len(self):,} words, {self.dim} dimensions, profile {self.profile!r})"
 
     def __contains__(self, word: object) -> bool:
         """Whether the word, spelled exactly so, has a vector here; one made on demand isn't here yet."""
@@ -204,7 +212,8 @@ def load_vectors(
     if words is not None and not all(isinstance(word, str) for word in words):
         wrong = next(word for word in words if not isinstance(word, str))
         raise ValueError(f"words holds {wrong!r}, which isn't a string.")
-    place = cache.entry(source.file, words, limit, profile) if use_cache else None
+    # Of all words the profile changes nothing that is read.
+    place = cache.entry(source.file, words, limit, profile if words is not None else "") if use_cache else None
     loaded = cache.read_entry(place, source.file) if place is not None else None
     if loaded is None:
         # Sorted: what is made from n-grams comes in this order, and the cache must not depend on who filled it.

@@ -1,0 +1,132 @@
+"""What a run may go on from: the same rows, by their hash, and a checkpoint that is whole."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset, Features, LargeList, List, Value
+from helpers import TINY
+from safetensors.torch import load_file
+from test_strategies import embedding, make_trainer
+from tiny_tasks import words, write_splits
+
+from glove_bilstm.scripts.main import main
+from glove_bilstm.training.checkpoints import check_states, hash_of_rows
+from glove_bilstm.vectors.errors import InputError
+
+LABELS: dict[str, tuple[Any, list[Any], list[Any]]] = {
+    "class ids": (Value("int64"), [2, 0, 1], [2, 1, 0]),
+    "values": (Value("float32"), [0.5, 2.25, -1.0], [0.5, 2.25, -1.5]),
+    "as many each": (List(Value("float32"), length=2), [[0, 1], [1, 1], [0, 0]], [[0, 1], [1, 0], [1, 0]]),
+    "lists": (List(Value("float32")), [[0, 1], [1], [0]], [[0], [1, 1], [0]]),
+    "long lists": (LargeList(Value("float32")), [[0, 1], [1], [0]], [[0, 1, 1], [], [0]]),
+    "matrices": (List(List(Value("int8"), length=1), length=2), [[[0], [1]]] * 3, [[[1], [0]]] * 3),
+}
+
+
+class TestHashOfRows:
+    @pytest.mark.parametrize("kind", LABELS)
+    def test_is_of_the_values_alone(self, kind: str) -> None:
+        feature, labels, others = LABELS[kind]
+
+        def hashed(labels: list[Any], ids: list[list[int]]) -> str:
+            features = Features({"input_ids": List(Value("int64")), "label": feature})
+            return hash_of_rows(Dataset.from_dict({"input_ids": ids, "label": labels}, features=features))
+
+        ids = [[3, 4, 5], [], [6]]
+        assert hashed(labels, ids) == hashed(labels, ids)
+        assert len({hashed(labels, ids), hashed(others, ids), hashed(labels, [[3, 4], [5], [6]])}) == 3
+
+    def test_what_has_no_bytes_of_its_own_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="type string can't be hashed"):
+            hash_of_rows(Dataset.from_dict({"input_ids": [[2]], "label": ["good"]}))
+
+
+ROWS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
+    "multi-label": lambda choose: {"text": words(choose, 1, 1), "label": choose.choice([["a"], ["b", "c"], []])},
+    "regression": lambda choose: {"text": words(choose, 1, 0), "label": choose.random()},
+    "pairs": lambda choose: {
+        "text": words(choose, 1, 0), "text2": words(choose, 0, 1), "label": choose.choice(["same", "not"]),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_a_run_of_every_task_goes_on_by_command(task: str, tmp_path: Path, vectors_file: Path) -> None:
+    data = write_splits(tmp_path / "data", ROWS[task])
+    flags = ["train", "--dataset", data, "--vectors", vectors_file, *TINY, "--save_total_limit", "3"]
+    if task == "pairs":
+        flags += ["--text_pair_column", "text2"]
+    assert main([*map(str, flags), "--output_dir", str(tmp_path / "whole")]) == 0
+    # What a run that was killed in its second epoch leaves.
+    shutil.copytree(tmp_path / "whole/checkpoint-5", tmp_path / "cut/checkpoint-5")
+    assert main([*map(str, flags), "--output_dir", str(tmp_path / "cut"), "--resume_from_checkpoint"]) == 0
+    whole, cut = (load_file(tmp_path / which / "model.safetensors") for which in ("whole", "cut"))
+    assert whole.keys() == cut.keys() and all(torch.equal(weight, cut[name]) for name, weight in whole.items())
+
+
+OPTIONS: dict[str, Any] = {
+    "embedding_strategy": "finetune", "save_strategy": "steps", "save_steps": 3, "save_total_limit": None,
+    "num_train_epochs": 2, "load_best_model_at_end": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.Tensor]:
+    """The folder of a run with the checkpoints 3, 6 and 8, and the embedding that it ended with."""
+    folder = tmp_path_factory.mktemp("whole")
+    trainer = make_trainer(folder, **OPTIONS)
+    trainer.train()
+    return folder, embedding(trainer.model)
+
+
+class TestStates:
+    @pytest.mark.parametrize("damage", ["missing", "cut off", "empty"])
+    @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"])
+    def test_without_all_of_them_no_run_goes_on(
+        self, name: str, damage: str, whole: tuple[Path, torch.Tensor], tmp_path: Path
+    ) -> None:
+        checkpoint = tmp_path / "checkpoint-3"
+        shutil.copytree(whole[0] / "checkpoint-3", checkpoint)
+        file = checkpoint / name
+        if damage == "missing":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[: -7 if damage == "cut off" else 0])
+        message = (
+            f"{checkpoint} holds no state of the optimizer"
+            if (name, damage) == ("optimizer.pt", "missing")
+            else f"{checkpoint} is damaged or incomplete .*Resume from an older one .* or start over with --overwrite"
+        )
+        with pytest.raises(InputError, match=message) as raised:
+            make_trainer(tmp_path, **OPTIONS).train(resume_from_checkpoint=str(checkpoint))
+        if name.endswith((".pt", ".pth")) and "damaged" in str(raised.value):
+            assert f"it has no {name}" in str(raised.value) or f"its {name} isn't whole" in str(raised.value)
+
+    def test_of_several_processes_each_has_its_own(self, whole: tuple[Path, torch.Tensor]) -> None:
+        checkpoint = whole[0] / "checkpoint-3"
+        check_states(checkpoint, rank=None, has_scaler=False)
+        with pytest.raises(InputError, match=r"it has no rng_state_1\.pth"):
+            check_states(checkpoint, rank=1, has_scaler=False)
+        with pytest.raises(InputError, match=r"it has no scaler\.pt"):
+            check_states(checkpoint, rank=None, has_scaler=True)
+
+    def test_the_newest_is_the_newest_complete_one(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+        shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
+        (tmp_path / "checkpoint-8/trainer_state.json").unlink()
+        trainer = make_trainer(tmp_path, **{**OPTIONS, "save_strategy": "no"})
+        trainer.train(resume_from_checkpoint=True)
+        assert trainer._initial_global_step == 6
+        assert torch.equal(embedding(trainer.model), whole[1])
+
+    def test_there_may_be_none(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+        (tmp_path / "checkpoint-9").mkdir()
+        with pytest.raises(InputError, match=f"There is no complete checkpoint to resume from in {tmp_path}"):
+            make_trainer(tmp_path, **OPTIONS).train(resume_from_checkpoint=True)
+        trainer = make_trainer(tmp_path, **{**OPTIONS, "save_strategy": "no"})
+        trainer.train(resume_from_checkpoint=False)
+        assert torch.equal(embedding(trainer.model), whole[1])

@@ -1,0 +1,222 @@
+"""What a push makes of a Hub that refuses, falls silent or answers strangely."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from huggingface_hub import constants, get_session
+from loopback_hub import Hub, Repository, serve_hub
+
+from glove_bilstm.hub.push import Destination
+from glove_bilstm.scripts.main import main
+from glove_bilstm.vectors.errors import InputError
+
+REPO = "somebody/tiny"
+MADE = f"The repository {REPO} was made, but this model isn't there."
+EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+TOO_LARGE = {"objects": [{"oid": "1", "size": 1, "error": {"code": 422, "message": "Enable files > 5GB first."}}]}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub that the client in this process talks to."""
+    with serve_hub() as served:
+        served.answer_this_process(monkeypatch)
+        yield served
+
+
+@pytest.fixture
+def folder(model: Path, tmp_path: Path) -> Path:
+    """A model folder of one's own."""
+    return Path(shutil.copytree(model, tmp_path / "model"))
+
+
+def hold(hub: Hub, files: dict[str, bytes]) -> None:
+    """Let the repository be there, with these files."""
+    hub.repositories[REPO] = Repository()
+    hub.repositories[REPO].add("main", files)
+
+
+def refusal(folder: Path, error: type[Exception] = InputError) -> str:
+    """What a push that fails says; the client is left as it was."""
+    before = get_session().send, constants.HF_HUB_DISABLE_XET
+    with pytest.raises((InputError, ConnectionError)) as failed:
+        Destination(REPO).push(folder)
+    assert type(failed.value) is error, repr(failed.value)
+    assert (get_session().send, constants.HF_HUB_DISABLE_XET) == before
+    return str(failed.value)
+
+
+class TestGitignore:
+    OLD = {"config.json": b'{"model_type": "glove_bilstm"}', "model.safetensors": b"old"}
+
+    @pytest.mark.parametrize("there", [{}, OLD])
+    def test_all_is_sent_all_the_same(self, there: dict[str, bytes], hub: Hub, folder: Path) -> None:
+        hold(hub, {".gitignore": b"model*\n*.png\n", **there})
+        Destination(REPO).push(folder)
+        assert hub.files(REPO)["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+        assert {"modeling_glove_bilstm.py", "reliability.png", "config.json"} <= set(hub.files(REPO))
+
+    def test_or_nothing_where_the_hub_insists(self, hub: Hub, folder: Path) -> None:
+        hold(hub, {".gitignore": b"model*\n*.png\n", **self.OLD})
+        head = hub.repositories[REPO].heads["main"]
+        hub.faults = {"/preupload/": ["stubborn"] * 2}
+        told = refusal(folder)
+        assert "leave out confusion_matrix.png, model.safetensors, modeling_glove_bilstm.py, reliability.png" in told
+        assert told.endswith(", so nothing was pushed. Take that out of .gitignore there and push again.")
+        assert hub.repositories[REPO].heads["main"] is head
+        hub.faults = {"/preupload/": ["stubborn"]}
+        with pytest.raises(InputError, match=r"push again\. The branch two of somebody/tiny was made\.$"):
+            Destination(REPO, revision="two").push(folder)
+
+
+class TestSilence:
+    @pytest.fixture(autouse=True)
+    def _not_for_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("glove_bilstm.hub.calls.SILENCE", httpx2.Timeout(0.5))
+
+    @pytest.mark.parametrize(
+        ("where", "fault"),
+        [("GET /api/models/", "hang"), ("PUT /objects/", "hang"), ("/commit/", "hang"), ("/commit/", "mute")],
+    )
+    def test_it_is_asked_again(self, where: str, fault: str, hub: Hub, folder: Path) -> None:
+        hub.faults = {where: [fault]}
+        Destination(REPO).push(folder)
+        assert hub.faults == {where: []} and "model.safetensors" in hub.files(REPO)
+        head = hub.repositories[REPO].heads["main"]
+        assert head.parent is not None and head.parent.parent is None  # one commit
+
+    def test_it_ends(self, hub: Hub) -> None:
+        hub.faults = {"/api/models/": ["hang"] * 99}
+        with pytest.raises(ConnectionError, match=r"failed \(timed out\), 5 times\. somebody/tiny is as it was"):
+            Destination(REPO).prepare()
+        assert len(hub.asked) == 5
+
+
+class TestXet:
+    def test_its_storage_is_not_needed(self, hub: Hub, folder: Path) -> None:
+        hub.faults = {"xet-write-token": [(403, "Quota"), 500] * 9}
+        Destination(REPO).push(folder)
+        assert hub.files(REPO)["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+        assert not [asked for asked in hub.asked if "xet" in asked]
+        assert not constants.HF_HUB_DISABLE_XET
+
+
+class TestCard:
+    def test_what_the_hub_refuses_it_refuses_first(self, hub: Hub, folder: Path) -> None:
+        card = (folder / "README.md").read_text()
+        (folder / "README.md").write_text(card.replace("---\n", "---\nlicense: gpl3\n", 1))
+        assert refusal(folder) == (
+            "The Hub doesn't take the card's metadata: \"license\" must be one of [apache-2.0, mit]. "
+            f"Correct {folder / 'README.md'} and try again."
+        )
+        assert hub.asked == ["POST /api/validate-yaml"]
+
+    def test_what_it_doubts(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        hub.doubts = ["No dataset is named."]
+        Destination(REPO).push(folder)  # a warning of the client would be an error here
+        assert [record.getMessage() for record in caplog.records] == [
+            f"The Hub says of the card's metadata, from {folder / 'README.md'}: No dataset is named."
+        ]
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("where", "fault", "told"),
+        [
+            ("/commit/", (403, "Storage is full."), "The Hub refused (403 Forbidden): Storage is full. When"),
+            ("/preupload/", (403, "Access to this resource is disabled."), "): Access to this resource is disabled."),
+            ("/commit/", (403, "You must use a write token."), "You must use a write token. Use one that may write"),
+            ("POST /verify", (404, "hash mismatch"), r"The Hub refused [\w.]+ (404 Not Found): hash mismatch. When"),
+            ("PUT /", 413, r"The Hub refused [\w.]+ (413 Request Entity Too Large). When"),
+            ("PUT /", (400, "<Error><Code>BadDigest</Code></Error>"), r"refused [\w.]+ (400 Bad Request): BadDigest."),
+            ("/objects/batch", TOO_LARGE, "The Hub refused a large file: Enable files > 5GB first. When"),
+        ],
+    )  # fmt: skip
+    def test_a_refusal(self, where: str, fault: Any, told: str, hub: Hub, folder: Path) -> None:
+        hub.faults = {where: [fault] * 9}
+        found = refusal(folder)
+        pattern = re.escape(told).replace(re.escape(r"[\w.]+"), r"[\w.]+")
+        assert re.search(pattern, found), found
+        assert found.endswith(f". {MADE}") and not re.search(r"finds no|mozilla|\.\.|: \.", found)
+        assert ("token" in found) == ("token" in told)
+
+    def test_no_repository(self, hub: Hub, folder: Path) -> None:
+        hold(hub, {})
+        hub.before = lambda asked: hub.repositories.clear() if "/tree/" in asked else None
+        assert refusal(folder).startswith(f"The Hub finds no {REPO} that your token may see.")
+
+    def test_an_address_that_expired(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        hub.faults = {"PUT /objects/": [(403, EXPIRED)]}
+        Destination(REPO).push(folder)
+        assert "The Hub answered 403 (Request has expired). Trying again in 1 s." in caplog.text
+        assert sum("/objects/batch" in asked for asked in hub.asked) == 2
+        hub.faults = {"PUT /objects/": [(403, EXPIRED.replace("Request has expired", "Denied"))] * 9}
+        hub.objects.clear()
+        weights = (folder / "model.safetensors").read_bytes()
+        (folder / "README.md").unlink()
+        (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+        assert "The Hub refused model.safetensors (403 Forbidden): Denied." in refusal(folder)
+
+    def test_it_is_busy(
+        self, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        waited: list[float] = []
+        monkeypatch.setattr("time.sleep", waited.append)
+        hub.faults = {
+            "/preupload/": [(429, "128 commits an hour are the most.")],
+            "/commit/": [(503, "Back soon")] * 9,
+        }
+        told = refusal(folder, ConnectionError)
+        assert "The Hub answered 429 (128 commits an hour are the most). Trying again in 1 s." in caplog.text
+        assert told.startswith(f"The Hub answered 503 (Back soon), 5 times. {MADE[:-1]}; push again later.")
+        assert sum("/commit/" in asked for asked in hub.asked) == 5 and waited == [1, 1, 2, 4, 8]
+
+    @pytest.mark.parametrize(
+        "where", ["POST /api/repos/create", "GET /api/models/somebody/tiny/tree", "/preupload/", "/objects/batch"]
+    )
+    @pytest.mark.parametrize(
+        "answer", [[3], {}, {"files": 3, "objects": [{"oid": "1", "size": 1, "actions": {"upload": {"href": "x"}}}]}]
+    )
+    def test_an_answer_that_cannot_be_read(self, answer: Any, where: str, hub: Hub, folder: Path) -> None:
+        if isinstance(answer, dict) and re.search("create|tree", where):
+            answer = [answer]  # an object is enough of an answer there
+        hub.faults = {where: [answer] * 9}
+        told = refusal(folder, ConnectionError)
+        assert re.match(r"The Hub's answer to (GET|POST) \S+ couldn't be read, 5 times\. ", told), told
+        assert where.split()[-1] in told and told.endswith("; push again later.")
+        assert ("was made" in told) == ("create" not in where)
+
+    def test_who_am_i(self, hub: Hub) -> None:
+        hub.faults = {"whoami": [{}] * 5}
+        with pytest.raises(ConnectionError, match="answer to GET /api/whoami-v2 couldn't be read, 5 times"):
+            Destination("tiny").prepare()
+
+
+class TestWhatIsThere:
+    @pytest.mark.parametrize("content", [b"{not json", b'{"model_type": "\xe9"}'])
+    def test_a_configuration_that_cannot_be_read(self, content: bytes, hub: Hub, folder: Path) -> None:
+        hold(hub, {"config.json": content})
+        told = refusal(folder)
+        assert told.startswith(f"config.json of {REPO} can't be read (")
+        assert told.endswith("Choose another --repo_id, or remove that file there.")
+        assert hub.files(REPO) == {"config.json": content}
+
+    def test_only_what_differs_is_sent(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO).push(folder)
+        hub.asked.clear()
+        (folder / "coverage.json").write_text("{}")
+        Destination(REPO).push(folder)
+        assert hub.files(REPO)["coverage.json"] == b"{}" and not [one for one in hub.asked if "/objects/" in one]
+
+    @pytest.mark.parametrize("revision", ["", "  "])
+    def test_an_empty_revision(
+        self, revision: str, hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, f"--revision={revision}"]) == 1
+        assert "The revision is empty. Name a branch, or leave the option out" in capsys.readouterr().err
+        assert not hub.asked
