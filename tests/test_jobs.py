@@ -385,10 +385,15 @@ class TestPipes:
         ("options", "given", "expected"),
         [
             ([], "good\nbad\n", "pos\nneg\n"),
-            (["--format", "txt"], "good", "pos\n"),
-            (["--format", "csv"], "n,text\n1,good\n", "n,text,prediction,score\r\n1,good,pos,"),
-            (["--format", "tsv"], 'n\ttext\n"1\t2"\tgood\n', 'n\ttext\tprediction\tscore\r\n"1\t2"\tgood\tpos\t'),
-            (["--format", "jsonl"], '{"text": "bad"}\n', '{"text": "bad", "prediction": "neg", "score": '),
+            *(
+                pytest.param(["--format", name], given, expected, marks=pytest.mark.slow)
+                for name, given, expected in (
+                    ("txt", "good", "pos\n"),
+                    ("csv", "n,text\n1,good\n", "n,text,prediction,score\r\n1,good,pos,"),
+                    ("tsv", 'n\ttext\n"1\t2"\tgood\n', 'n\ttext\tprediction\tscore\r\n"1\t2"\tgood\tpos\t'),
+                    ("jsonl", '{"text": "bad"}\n', '{"text": "bad", "prediction": "neg", "score": '),
+                )
+            ),
         ],
     )
     def test_in_and_out(self, options: list[str], given: str, expected: str, model: Path) -> None:
@@ -398,6 +403,7 @@ class TestPipes:
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode().startswith(expected)
 
+    @pytest.mark.slow
     def test_from_a_pipe_to_a_file_and_back(
         self, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
@@ -508,6 +514,7 @@ class TestShards:
         assert asked(replace(part, identity={"model": "two"})) == 3  # its batch again
         assert asked(whole) == asked(whole) == 8
 
+    @pytest.mark.slow
     def test_torchrun(self, model: Path, tmp_path: Path, make_rows: Callable) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", make_rows(31, seed=6))
         script = Path(__file__).parents[1] / "scripts" / "predict.py"

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helpers import run
 
 
 class TestInterrupt:
+    @pytest.mark.slow
     def test_ctrl_c_leaves_the_last_complete_checkpoint(
         self, tmp_path: Path, dataset_folder: Path, vectors_file: Path
     ) -> None:
@@ -90,6 +92,7 @@ tokenizer.save_pretrained(sys.argv[3])
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
+    @pytest.mark.slow
     def test_with_and_without_the_package(self, model: Path, tmp_path: Path) -> None:
         with_package = self.answer(model, tmp_path / "one" / "saved", package=True)
         assert with_package["module"].startswith("glove_bilstm.")

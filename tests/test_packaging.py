@@ -37,11 +37,16 @@ def test_public_names_are_there_and_no_others() -> None:
 @pytest.mark.parametrize(
     "imports",
     [
-        "import glove_bilstm; from transformers import AutoModel, AutoConfig",
-        "from transformers import AutoModel, AutoConfig; import glove_bilstm",
         "from transformers import AutoConfig; import glove_bilstm; from transformers import AutoModel",
-        "from glove_bilstm import GloveBiLSTMModel; from transformers import AutoModel, AutoConfig",
-        "import glove_bilstm; from transformers import pipeline, AutoModel, AutoConfig",
+        *(
+            pytest.param(imports, marks=pytest.mark.slow)
+            for imports in (
+                "import glove_bilstm; from transformers import AutoModel, AutoConfig",
+                "from transformers import AutoModel, AutoConfig; import glove_bilstm",
+                "from glove_bilstm import GloveBiLSTMModel; from transformers import AutoModel, AutoConfig",
+                "import glove_bilstm; from transformers import pipeline, AutoModel, AutoConfig",
+            )
+        ),
     ],
 )
 def test_auto_classes_know_the_model_in_any_order_of_imports(imports: str) -> None:

@@ -145,7 +145,7 @@ def expected(folder: Path) -> list[list[float]]:
 
 
 class TestPull:
-    @pytest.mark.parametrize("bare", [True, False])
+    @pytest.mark.parametrize("bare", [True, pytest.param(False, marks=pytest.mark.slow)])
     def test_auto_classes_and_pipeline(self, bare: bool, hub: Hub, model: Path, tmp_path: Path) -> None:
         loaded = answer(hub, tmp_path / "home", bare=bare)
         assert loaded["logits"] == expected(model)

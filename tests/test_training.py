@@ -337,6 +337,7 @@ class TestRun:
                 write_model_folder(result, tmp_path)
             assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
+    @pytest.mark.slow
     def test_a_save_interrupted_at_any_move_leaves_the_old_model(
         self, trained: tuple[TrainingResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
