@@ -43,14 +43,14 @@ def new_folder(output: Path) -> Iterator[Path]:
     """A folder to write into, which becomes the output folder when all went well.
 
     Beside the output there are meanwhile a lock, the new folder, and, for the moment in which they change places, the
-    old one. Their names are always the same: what a killed process left is found by the next.
+    old one. Their names are always the same, and nobody else's: what a killed process left is found by the next.
 
     Raises:
         InputError: The output folder can't be replaced, or another process is writing it.
     """
     output = output.resolve()  # "." has no name
     output.parent.mkdir(parents=True, exist_ok=True)
-    new, old = beside(output, "incomplete"), beside(output, "old")
+    new, old = beside(output, "glove-bilstm-new"), beside(output, "glove-bilstm-old")
     with claim(output):
         try:
             _put_back(old, output)

@@ -62,7 +62,7 @@ class OnnxClassifier:
             ValueError: One of them is broken, or doesn't fit the others; or `threads` is below 1.
         """
         _at_least_one(threads=threads)
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()  # for the process it is sent to, and if this one goes elsewhere
         for name in FILES:
             if not (self.folder / name).is_file():
                 raise FileNotFoundError(f"{self.folder} holds no exported model: it has no {name}.")
@@ -338,8 +338,8 @@ def to_answer(
 
 def _at_least_one(**numbers: Any) -> None:
     for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise ValueError(f"{name} must be at least 1; it is {number}.")
+        if number is not None and not (isinstance(number, int) and number >= 1):
+            raise ValueError(f"{name} must be at least 1; it is {number!r}.")
 
 
 def _as_text(text: Any) -> Text:

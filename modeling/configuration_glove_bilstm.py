@@ -1,5 +1,7 @@
 """Configuration of GloveBiLSTM models. This file is shipped with every saved model, so it stands alone."""
 
+import shutil
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from huggingface_hub.dataclasses import strict
@@ -65,6 +67,17 @@ class GloveBiLSTMConfig(PreTrainedConfig):
             },
         )
         super().__post_init__(**kwargs)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Save the configuration as every `PreTrainedConfig` does, with the code that it names.
+
+        Transformers saves the file of the model's own class, which for one that was derived from these is another.
+        """
+        for code in ("configuration_glove_bilstm.py", "modeling_glove_bilstm.py"):
+            if (file := Path(__file__).with_name(code)).is_file() and not Path(save_directory).is_file():
+                Path(save_directory).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, Path(save_directory, code))
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:

@@ -4,14 +4,13 @@ Shapes: B texts, T tokens, D embedding_dim, H hidden_size × directions, P a tex
 C num_labels.
 """
 
-import os
+from math import gcd
 from typing import Any, cast
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.dynamic_module_utils import custom_object_save
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
@@ -100,7 +99,7 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         embedding = self.get_input_embeddings().weight
         if self.config.freeze_embeddings:
             embedding.requires_grad_(False)
-        padding = embedding.detach()[self.config.pad_token_id]
+        padding = embedding.detach()[self.config.pad_token_id :][:1]
         if not padding.is_meta and padding.any():
             padding.zero_()
         for parameter in self.parameters():
@@ -111,20 +110,6 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         for module in self.modules():
             if isinstance(module, GloveBiLSTMLayers):
                 module.flatten_parameters()
-
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """Save the model as every `PreTrainedModel` does, with the code that the configuration names.
-
-        Transformers saves the file of the model's own class, which for one that was derived from these is another.
-        """
-        if (
-            type(self).__module__ != __name__
-            and kwargs.get("is_main_process", True)
-            and not os.path.isfile(save_directory)
-        ):
-            os.makedirs(save_directory, exist_ok=True)
-            custom_object_save(GloveBiLSTMPreTrainedModel, save_directory)
-        super().save_pretrained(save_directory, *args, **kwargs)
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze the embedding, or let it be trained; `config.freeze_embeddings` follows, so a saved model knows."""
@@ -156,7 +141,7 @@ class GloveBiLSTMLayers(nn.LSTM):
     """Torch's LSTM, its parameters under their own names, of which any layers can be run.
 
     On a CPU it keeps the weights in oneDNN's order from one call to the next. Changes are noticed, but for those of
-    single numbers through `weight.data` or a NumPy view: call `flatten_parameters()` after these.
+    less than a row or a column through `weight.data` or a NumPy view: call `flatten_parameters()` after these.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -271,14 +256,14 @@ class GloveBiLSTMLayers(nn.LSTM):
     ) -> list[torch.Tensor]:
         """Two weights as oneDNN wants them for one text, or for several; made again where they have changed."""
         key = (name, shape[1] == 1)
-        # Torch counts changes, but not those that are made through `.data`. So some numbers are looked at too, along
-        # the diagonal, that whole rows and columns are noticed. (`flatten_parameters` forgets all, after others.)
+        # Torch counts changes, but not those that are made through `.data`. So some numbers are looked at too, of
+        # every row and every column. (`flatten_parameters` forgets all, after others.)
         marks = [(weight.data_ptr(), weight._version) for weight in (weight_ih, weight_hh)]
         if key in self._prepared:
             known, samples, prepared = self._prepared[key]
             if known == [*marks, *(sample.tobytes() for sample in samples)]:
                 return prepared
-        samples = [weight.detach().flatten()[:: min(weight.shape) + 1].numpy() for weight in (weight_ih, weight_hh)]
+        samples = [weight.detach().flatten()[:: _step(*weight.shape)].numpy() for weight in (weight_ih, weight_hh)]
         prepared = torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(
             weight_ih, weight_hh, self.hidden_size, False, True, False, shape
         )
@@ -507,14 +492,14 @@ class GloveBiLSTMForSequenceClassification(GloveBiLSTMPreTrainedModel):
         if isinstance(self.classifier.weight, torch.Tensor):  # of a quantised head it is a method
             pooled = pooled.to(self.classifier.weight.dtype)
         logits = self.classifier(self.classifier_dropout(pooled))  # [B, C]
-        # One label alone is a value, as it is to `loss_function`.
-        regression = (self.config.problem_type or (self.config.num_labels == 1 and "regression")) == "regression"
         loss = None
         if labels is not None:
-            if regression:
+            if self.config.problem_type is None and self.config.num_labels == 1:  # as `loss_function` decides, later
+                self.config.problem_type = "regression"
+            if self.config.problem_type == "regression":
                 labels = (labels - self.config.target_mean) / self.config.target_std
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
-        if regression:
+        if self.config.problem_type == "regression":
             logits = logits * self.config.target_std + self.config.target_mean
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 
@@ -553,6 +538,11 @@ def cpu_computes_in(dtype: torch.dtype) -> bool:
 def is_recorded() -> bool:
     """Whether the computation is recorded, to be done for other texts: then what it does may not depend on these."""
     return torch.jit.is_tracing() or torch.compiler.is_exporting()  # type: ignore[attr-defined]
+
+
+def _step(rows: int, columns: int) -> int:
+    """The widest step through a matrix, row after row, that meets every row and every column."""
+    return next((step for step in range(min(rows, columns), 0, -1) if gcd(step, columns) == 1), 1)
 
 
 def _nothing_of(*tensors: torch.Tensor) -> torch.Tensor | float:

@@ -67,11 +67,11 @@ def test_what_is_no_export_is_kept(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left(tmp_path: Path) -> None:
     output = tmp_path / "onnx"
-    hidden = {kind: tmp_path / f".onnx.{kind}" for kind in ("incomplete", "old")}
+    hidden = {kind: tmp_path / f".onnx.glove-bilstm-{kind}" for kind in ("new", "old")}
     for folder in hidden.values():
         folder.mkdir()
         (folder / "export.json").write_text("earlier")
-    (hidden["incomplete"] / "left").write_text("")
+    (hidden["new"] / "left").write_text("")
     # Killed between the two moves: the earlier export is there again, also if the new one comes to nothing.
     with pytest.raises(KeyboardInterrupt), new_folder(output):
         assert (output / "export.json").read_text() == "earlier" and not hidden["old"].exists()
@@ -93,7 +93,7 @@ from pathlib import Path
 from glove_bilstm.inference.export_folder import new_folder
 
 def move(source, target, replace=os.replace):
-    if Path(source).name == ".onnx.incomplete":
+    if Path(source).name == ".onnx.glove-bilstm-new":
         os._exit(9)  # as by kill -9: nothing is tidied up
     replace(source, target)
 

@@ -287,11 +287,11 @@ class TestTargetScale:
         expected.loss.backward()
         assert torch.allclose(scaled.classifier.weight.grad, plain.classifier.weight.grad)
 
-    def test_one_label_of_no_named_task_is_a_value_from_the_first_call_on(self) -> None:
+    def test_one_label_of_no_named_task_is_a_value_from_the_first_label_on(self) -> None:
         model, (ids, mask) = make_model(num_labels=1, target_mean=50.0, target_std=7), make_batch()
-        logits = model(ids, mask).logits
-        outputs = model(ids, mask, labels=logits.detach()[:, 0] + 7)
-        assert torch.equal(outputs.logits, logits)
+        values = model(ids, mask).logits.detach() * 7 + 50
+        outputs = model(ids, mask, labels=values[:, 0] + 7)
+        assert torch.equal(outputs.logits, values)
         assert outputs.loss.item() == pytest.approx(1, rel=1e-4)
 
     def test_classifiers_have_none(self) -> None:

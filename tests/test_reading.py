@@ -387,6 +387,10 @@ class TestRefused:
         with pytest.raises(InputError, match=r"v.model is a pickle .*save_word2vec_format"):
             load(tmp_path / "v.model", gzip.compress(pickle.dumps({"a": 1}), mtime=0))
 
+    def test_one_row_without_an_end(self, tmp_path: Path) -> None:
+        for content in (b"the 1 2 3", b"the 1 2 3\r"):
+            assert load(tmp_path / "v", content).words == ["the"]
+
     def test_words_that_look_like_a_pickle_are_no_pickle(self, tmp_path: Path) -> None:
         for word in ("(int", "(lp", "]q", "}q", "cat", "c.", "(dp1"):
             assert load(tmp_path / "v", f"{word} 1 2\nb 3 4\n".encode()).words == [word, "b"]

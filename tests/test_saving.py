@@ -101,10 +101,11 @@ class TestSaving:
             pass
 
         Derived.__module__ = "__main__"  # as in a notebook
-        Derived(make_model().config).save_pretrained(tmp_path / "new")
-        assert {"configuration_glove_bilstm.py", "modeling_glove_bilstm.py"} <= {
-            file.name for file in (tmp_path / "new").iterdir()
-        }
+        model = Derived(make_model().config)
+        for number, saved in enumerate((model, model.config)):
+            saved.save_pretrained(tmp_path / str(number))
+            names = {file.name for file in (tmp_path / str(number)).iterdir()}
+            assert {"configuration_glove_bilstm.py", "modeling_glove_bilstm.py"} <= names
 
     def test_weights_without_a_place_are_told(self, tmp_path: Path) -> None:
         make_model(pooling="attention").save_pretrained(tmp_path)

@@ -67,7 +67,7 @@ class TestEmbeddingMatrix:
             embedding_matrix(vocabulary, vectors)
 
     def test_every_number_is_finite(self) -> None:
-        vectors = WordVectors(["cat", "dog"], np.array([[1, 2], [1, np.inf]], "f4"))
+        vectors = WordVectors(["cat", "dog"], np.array([[1, 2], [np.nan, np.inf]], "f4"))
         assert np.isfinite(embedding_matrix(["cat"], vectors)[0]).all()
         with pytest.raises(ValueError, match="The vector of 'Dog' holds what is no finite number"):
             embedding_matrix(["cat", "Dog"], vectors)

@@ -7,8 +7,8 @@ split as for the other GloVe vectors. Where this differs from the script (which 
 - ``<allcaps>`` follows words of two or more capitals, not every run of characters without a small letter.
 - ``?!`` keeps its first character in front of ``<repeat>``, not its last.
 - What only looks like an emoticon stays text: a letter must end there to be a mouth (":D", not ":Down"), an 8 needs a
-  nose to be eyes, and a face that looks to the right, "(:", must stand alone. ":/" is none behind a letter or before
-  another slash.
+  nose to be eyes, and a face that looks to the right, "(:", must stand alone. ":/" is none behind a letter or a
+  digit, or before another slash.
 - A hashtag's capitals stay together: "#NBAFinals" gives "<hashtag> nbafinals". An "@" within a word is no name, and a
   "-" between digits no sign.
 """

@@ -193,7 +193,8 @@ def embedding_matrix(
             matrix[position] = row[1]
             found[position] = True
 
-    mean = matrix.mean(axis=0, dtype=np.float64, where=found[:, None])  # [dim]
+    with np.errstate(invalid="ignore"):  # what isn't finite is seen below
+        mean = matrix.mean(axis=0, dtype=np.float64, where=found[:, None])  # [dim]
     if not np.isfinite(mean).all():
         wrong = next(word for word, row in zip(words, rows, strict=True) if row and not np.isfinite(row[1]).all())
         raise InputError(f"The vector of {wrong!r} holds what is no finite number. Leave the word out.")

@@ -111,7 +111,7 @@ class FastTextReader:
         with self.file.open() as stream:
             try:
                 model = _Model(stream, self.file)
-            except (struct.error, OverflowError, MemoryError):
+            except (struct.error, OverflowError):
                 raise _cut_off(self.file) from None
             words = model.words[:limit]
             self.report.rows_read = len(words)

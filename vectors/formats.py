@@ -75,7 +75,7 @@ def detect_format(file: VectorsFile) -> str:
     what = next((f"it is {what}" for magic, what in OTHERS.items() if head.startswith(magic)), None)
     if head[257:262] == b"ustar":
         what = "it is a tar archive; unpack it"
-    elif b"\n" not in head and find_dimension(head.replace(b"\r", b"\n")):
+    elif b"\r" in head.rstrip(b"\r") and b"\n" not in head and find_dimension(head.replace(b"\r", b"\n")):
         what = "its rows end with a carriage return alone, where a newline is usual"
     elif b"\t" in (line if header is None else rest.partition(b"\n")[0]) and not CONTROL.search(rest):
         what = "its fields are divided by tabs, where single spaces are usual"

@@ -146,7 +146,7 @@ PICKLE_ADVICE = (
 
 def _is_by_product(name: str) -> bool:
     """Whether an archive's member is one that a file manager left there: __MACOSX/…, .DS_Store."""
-    return "__MACOSX" in name or Path(name).name.startswith(".")
+    return "__MACOSX" in name or Path(name).name == ".DS_Store"
 
 
 def _without_corpus_size(name: str) -> str:
