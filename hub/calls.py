@@ -21,6 +21,14 @@ WAITS, LONGEST_WAIT = (1, 2, 4, 8), 300
 """Seconds between one try and the next."""
 SILENCE = httpx2.Timeout(120, connect=20)
 """Seconds without a byte, however long a file takes to go up; a commit may take the Hub a minute."""
+PASSING = (
+    httpx2.TimeoutException,
+    httpx2.NetworkError,
+    httpx2.RemoteProtocolError,
+    httpx2.ProxyError,
+    httpx2.DecodingError,
+)
+"""What may be another outcome a little later; the client's other errors tell of a request that it can't make."""
 _CLIENT = threading.Lock()
 
 
@@ -67,6 +75,8 @@ def call_hub(
         except Exception as error:
             failure = read_failure(error, repo_id, asked[-1] if asked else "a request")
             if failure is None:
+                if isinstance(error.__cause__, OSError):  # a file that can't be read, which the client hides
+                    raise error.__cause__ from None
                 raise
             if not failure.passes:
                 # What is in the way may be an earlier try, which arrived later than it was looked for.
@@ -90,7 +100,8 @@ def _plain_client(asked: list[str]) -> Iterator[None]:
     """Let the client wait for no answer forever, try each request once, and upload over HTTP alone.
 
     It tries some requests six times by itself, which would multiply with our tries. Where the storage that its other
-    way of uploading (Xet) needs can't be reached, that hangs, and its refusals have no status.
+    way of uploading (Xet) needs can't be reached, that hangs, and its refusals have no status. Other threads that ask
+    the Hub meanwhile share the client, so that the same holds for them.
 
     Args:
         asked: Takes each request, "METHOD path".
@@ -98,13 +109,14 @@ def _plain_client(asked: list[str]) -> Iterator[None]:
     with _CLIENT:  # it is everybody's: one changes it at a time, and leaves it as it was
         client = get_session()
         send, without_xet = client.send, constants.HF_HUB_DISABLE_XET
+        own = {"send": send} if "send" in vars(client) else {}
 
         def send_once(request: httpx2.Request, **options: Any) -> httpx2.Response:
             asked.append(f"{request.method} {request.url.path}")
             request.extensions["timeout"] = SILENCE.as_dict()  # some calls ask for none, whatever the client's own is
             try:
                 answer = send(request, **options)
-            except httpx2.RequestError as error:
+            except PASSING as error:
                 raise Unreachable(str(error) or type(error).__name__) from error
             # Raised as what the client doesn't try again.
             if may_pass(answer.status_code):
@@ -117,5 +129,6 @@ def _plain_client(asked: list[str]) -> Iterator[None]:
             constants.HF_HUB_DISABLE_XET = True
             yield
         finally:
-            client.send = send  # type: ignore[method-assign]
+            vars(client).pop("send", None)
+            vars(client).update(own)
             constants.HF_HUB_DISABLE_XET = without_xet

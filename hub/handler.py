@@ -10,9 +10,13 @@ FUNCTIONS = ("sigmoid", "softmax", "none")
 """What the pipeline may make of a model's numbers."""
 NUMBERS = {"top_k": "for every label", "max_length": "for no limit", "batch_size": "for one text at a time"}
 """The parameters that are numbers, and what null means in them."""
+MOST = 2**31 - 1
+"""The largest that they may be: what code below Python counts to."""
+STRATEGIES = ("longest_first", "only_first", "only_second", "do_not_truncate")
+"""How a pair may be cut, in the tokenizer's words."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """What JSON may hold as an escape, and no text may."""
-PARAMETERS = (*NUMBERS, "function_to_apply", "truncation")
+PARAMETERS = (*NUMBERS, "function_to_apply", "truncation", "padding")
 
 
 class EndpointHandler:
@@ -27,8 +31,9 @@ class EndpointHandler:
 
         Args:
             data: `inputs`, a text or a list of them (a pair is `{"text": …, "text_pair": …}`); and, if wanted,
-                `parameters`, such as `{"top_k": null}`: see `PARAMETERS`; with `truncation`, true or false, and
-                `max_length` texts are cut to so many words.
+                `parameters`, such as `{"top_k": null}`: see `PARAMETERS`; with `truncation`, true, false or one of
+                `STRATEGIES`, and `max_length` texts are cut to so many words. `padding` changes nothing: texts that
+                are read together are padded anyway.
 
         Returns:
             For a text `[{"label": str, "score": float}]`, the likeliest label or, by `top_k`, more of them; for a list
@@ -55,15 +60,23 @@ class EndpointHandler:
         for name, without in NUMBERS.items():
             number = parameters.get(name)
             # True is an int in Python.
-            if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
-                raise ValueError(f'"{name}" is {number!r}; it must be a number from 1, or null {without}.')
+            if number is not None and (type(number) is not int or not 1 <= number <= MOST):
+                raise ValueError(f'"{name}" is {number!r}; it must be a number from 1 to {MOST}, or null {without}.')
         truncation = parameters.get("truncation")
-        if not isinstance(truncation, bool | None):
-            raise ValueError(f'"truncation" is {truncation!r}; it must be true or false.')
+        if not isinstance(truncation, bool | None) and truncation not in STRATEGIES:
+            raise ValueError(
+                f'"truncation" is {truncation!r}; it must be true, false or one of {", ".join(STRATEGIES)}.'
+            )
         function = parameters.get("function_to_apply")
         if function is not None and str(function).lower() not in FUNCTIONS:
             raise ValueError(f'"function_to_apply" is {function!r}; it must be one of {", ".join(FUNCTIONS)}.')
-        answers = self.classify(inputs if isinstance(inputs, list) else [inputs], **parameters)
+        parameters.pop("padding", None)
+        try:
+            answers = self.classify(inputs if isinstance(inputs, list) else [inputs], **parameters)
+        except Exception as error:  # the tokenizer raises no narrower one
+            if "Truncation error" not in str(error):
+                raise
+            raise ValueError(f'"inputs" can\'t be cut as "truncation" says: {error}.') from error
         return answers if isinstance(inputs, list) else answers[0]
 
 

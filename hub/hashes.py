@@ -34,6 +34,8 @@ def is_export_of(report: Path, weights: Path) -> bool:
 
 def is_same(content: Path | bytes, there: RepoFile) -> bool:
     """Whether a file on the Hub holds just this; a large one is known there by another hash than git's."""
+    if there.lfs is not None and isinstance(content, Path):  # which may not fit into memory
+        return there.lfs.sha256 == hash_of(content)
     content = content if isinstance(content, bytes) else content.read_bytes()
     if there.lfs is not None:
         return there.lfs.sha256 == hashlib.sha256(content).hexdigest()

@@ -76,7 +76,8 @@ class Destination:
     made: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        """See that a branch that is named has a name."""
+        """See that a branch that is named has a name; a token that was read from a file may end with its line."""
+        self.token = (self.token or "").strip() or None
         if self.revision is not None and not self.revision.strip():
             raise InputError("The revision is empty. Name a branch, or leave the option out: that is main.")
 
@@ -93,8 +94,11 @@ class Destination:
             ConnectionError: The Hub couldn't be reached, or failed again and again.
         """
         api = HfApi(token=self.token)
-        if self.token is None and get_token() is None:
+        token = self.token or get_token()
+        if token is None:
             raise InputError(f"Nobody is logged in to the Hub. {LOG_IN}")
+        if not (token.isascii() and token.isprintable()):  # the client would show it
+            raise InputError(f"The token for the Hub holds characters that no token has. {LOG_IN}")
         if card is not None:
             self._check_metadata(card, source)
         if "/" not in self.repo_id:
@@ -185,7 +189,7 @@ class Destination:
         def validate() -> list[str]:
             wanted = {"content": card, "repoType": "model"}
             answer = get_session().post(address, json=wanted, headers=self._authorization())
-            found = answer.json()
+            found = answer.json() if answer.status_code in (200, 400) else {}  # of others it may be a page
             if not found.get("errors"):
                 hf_raise_for_status(answer)
             return ["; ".join(one["message"].rstrip(".") for one in found[of]) for of in ("errors", "warnings")]
@@ -234,6 +238,8 @@ class Destination:
         removed = sorted(there.keys() & set(OTHERS) - plan.files.keys())
         self._warn(folder, plan, removed, sorted(filter(PICKLES.search, there)))
         if not additions and not removed:
+            if self.made:
+                logger.warning("%s; it holds just this model already.", self._what_was_made())
             self.made.clear()
             return None
         # Whether a commit is ours can be told even if the connection broke before the answer came.

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import httpx2
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
 BUSY = (408, 429)
@@ -17,6 +19,8 @@ RIGHTS = re.compile(r"\brights\b|permission|write token|authorization|create_pr"
 """What the Hub says where another token would do; it answers 403 for much else, such as a full quota."""
 NEXT_WINDOW = re.compile(r";\s*r=0;\s*t=(\d+)")
 """In a header of many answers: no requests are left, for so many seconds."""
+STALE = re.compile(r"expired|<Code>RequestTimeout<")
+"""What the storage of large files says of an address that was good for a while, and of an upload that stood still."""
 UPLOADING = re.compile(r"uploading '(.+)'")
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, UnboundLocalError)
 """What the client raises where an answer isn't as it expects."""
@@ -64,6 +68,9 @@ def read_failure(error: Exception, repo_id: str, asked: str) -> Failure | None:
         file, error = str(found[1]) if found else "", error.__cause__
     if isinstance(error, Unreachable):
         return Failure(f"The connection to the Hub failed ({error})", passes=True)
+    if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL | httpx2.TooManyRedirects):
+        told = str(error).rstrip(".")
+        return Failure(f"The Hub can't be asked at {constants.ENDPOINT} ({told}). Look at HF_ENDPOINT.")
     if isinstance(error, HfHubHTTPError):
         return _read_answer(error, repo_id, file)
     if isinstance(error, ValueError) and "LFS batch API returned errors" in str(error):
@@ -77,9 +84,9 @@ def read_failure(error: Exception, repo_id: str, asked: str) -> Failure | None:
 def _read_answer(error: HfHubHTTPError, repo_id: str, file: str) -> Failure:
     answer, words = error.response, _words(error)
     status = answer.status_code
-    # The address that a large file goes to is good for a while, and the next try asks for another.
-    expired = status == 403 and answer.request.method == "PUT" and "expired" in words
-    if may_pass(status) or expired:
+    # The next try asks for another address.
+    stale = status in (400, 403) and answer.request.method == "PUT" and STALE.search(error.server_message or "")
+    if may_pass(status) or stale:
         asked = answer.headers.get("Retry-After", "")  # it may be a date
         limit = NEXT_WINDOW.search(answer.headers.get("RateLimit", ""))
         wait = int(asked) if asked.isdecimal() else int(limit[1]) if limit else 0

@@ -78,7 +78,8 @@ class Hub:
             "drop" breaks the connection before anything is done, "lost" after it; in "hang" and "mute" it stays, and
             no answer comes; "cut" breaks it in the middle of the file that is going up or down; "corrupt" changes a
             byte of it; "html" is what a proxy in between says; by "stubborn" only the repository's own .gitignore
-            counts. A pair is a status and what the Hub says; a dictionary or a list is the answer instead.
+            counts. A tuple is a status, what the Hub says and, if wanted, headers of the answer; a dictionary or a
+            list is the answer instead.
         before: Called with each request before it is answered.
         licenses: Those that a card may name.
         doubts: What it says of each card's metadata, though it takes it.
@@ -175,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
             later = {"Retry-After": "77"} if self.fault == 429 else {}
             self.answer(self.fault, b"<html>bad gateway</html>", later)
         elif isinstance(self.fault, tuple):
-            self.refuse(self.fault[0], "", self.fault[1])
+            self.refuse(self.fault[0], "", *self.fault[1:])
         elif isinstance(self.fault, dict | list):
             self.json(self.fault)
         else:

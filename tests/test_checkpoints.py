@@ -107,13 +107,28 @@ class TestStates:
         if name.endswith((".pt", ".pth")) and "damaged" in str(raised.value):
             assert f"it has no {name}" in str(raised.value) or f"its {name} isn't whole" in str(raised.value)
 
-    def test_of_several_processes_each_has_its_own(self, whole: tuple[Path, torch.Tensor]) -> None:
+    def test_of_several_processes_each_has_its_own(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
         checkpoint = whole[0] / "checkpoint-3"
-        check_states(checkpoint, rank=None, has_scaler=False)
-        with pytest.raises(InputError, match=r"it has no rng_state_1\.pth"):
-            check_states(checkpoint, rank=1, has_scaler=False)
-        with pytest.raises(InputError, match=r"it has no scaler\.pt"):
-            check_states(checkpoint, rank=None, has_scaler=True)
+        check_states(checkpoint, processes=1, rank=0, has_scaler=False)
+        with pytest.raises(InputError, match="holds the states of 1 process, and this run has 2. Resume with as many"):
+            check_states(checkpoint, processes=2, rank=0, has_scaler=False)
+        several = shutil.copytree(checkpoint, tmp_path / "several")
+        (several / "rng_state.pth").rename(several / "rng_state_0.pth")
+        with pytest.raises(InputError, match=r"is damaged or incomplete \(it has no rng_state\.pth\)"):
+            check_states(several, processes=1, rank=0, has_scaler=False)
+        shutil.copy(several / "rng_state_0.pth", several / "rng_state_1.pth")
+        check_states(several, processes=2, rank=1, has_scaler=False)
+        for processes in (1, 3):
+            with pytest.raises(InputError, match=f"the states of 2 processes, and this run has {processes}"):
+                check_states(several, processes, rank=0, has_scaler=False)
+
+    def test_of_a_run_without_fp16(self, whole: tuple[Path, torch.Tensor]) -> None:
+        with pytest.raises(InputError, match=r"has no scaler\.pt, as of a run without fp16, and this run has it"):
+            check_states(whole[0] / "checkpoint-3", processes=1, rank=0, has_scaler=True)
+
+    def test_one_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=f"There is no checkpoint {tmp_path}/nowhere"):
+            make_trainer(tmp_path, **OPTIONS).train(resume_from_checkpoint=str(tmp_path / "nowhere"))
 
     def test_the_newest_is_the_newest_complete_one(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
         shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)

@@ -79,7 +79,12 @@ class TestPush:
 
     @pytest.mark.parametrize("options", [[], ["--create_pr"], ["--revision", "two"]])
     def test_nothing_has_changed(
-        self, options: list[str], hub: Hub, folder: Path, capsys: pytest.CaptureFixture
+        self,
+        options: list[str],
+        hub: Hub,
+        folder: Path,
+        capsys: pytest.CaptureFixture,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         assert main(["push", "--model", str(folder), "--repo_id", REPO]) == 0
         heads = {head.sha for head in hub.repositories[REPO].heads.values()}
@@ -88,6 +93,8 @@ class TestPush:
         assert main(["push", "--model", str(folder), "--repo_id", REPO, *options]) == 0
         out = capsys.readouterr().out
         assert f"Nothing to push: {REPO} holds just that." in out and "Pushed" not in out
+        made = f"The branch two of {REPO} was made; it holds just this model already."
+        assert [record.getMessage() for record in caplog.records] == [made] * ("two" in options)
         assert not [asked for asked in hub.asked if re.search("preupload|/commit/", asked)]  # the client says of these
         assert {head.sha for head in hub.repositories[REPO].heads.values()} == heads
 

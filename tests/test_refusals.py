@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from huggingface_hub import constants, get_session
-from loopback_hub import Hub, Repository, serve_hub
+from loopback_hub import WRITER, Hub, Repository, serve_hub
 
 from glove_bilstm.hub.push import Destination
 from glove_bilstm.scripts.main import main
@@ -18,6 +18,7 @@ from glove_bilstm.vectors.errors import InputError
 REPO = "somebody/tiny"
 MADE = f"The repository {REPO} was made, but this model isn't there."
 EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+STOOD_STILL = "<Error><Code>RequestTimeout</Code><Message>Your socket connection was idle.</Message></Error>"
 TOO_LARGE = {"objects": [{"oid": "1", "size": 1, "error": {"code": 422, "message": "Enable files > 5GB first."}}]}
 
 
@@ -43,11 +44,11 @@ def hold(hub: Hub, files: dict[str, bytes]) -> None:
 
 def refusal(folder: Path, error: type[Exception] = InputError) -> str:
     """What a push that fails says; the client is left as it was."""
-    before = get_session().send, constants.HF_HUB_DISABLE_XET
+    before = {**vars(get_session())}, constants.HF_HUB_DISABLE_XET
     with pytest.raises((InputError, ConnectionError)) as failed:
         Destination(REPO).push(folder)
     assert type(failed.value) is error, repr(failed.value)
-    assert (get_session().send, constants.HF_HUB_DISABLE_XET) == before
+    assert (vars(get_session()), constants.HF_HUB_DISABLE_XET) == before
     return str(failed.value)
 
 
@@ -83,9 +84,12 @@ class TestSilence:
         ("where", "fault"),
         [("GET /api/models/", "hang"), ("PUT /objects/", "hang"), ("/commit/", "hang"), ("/commit/", "mute")],
     )
-    def test_it_is_asked_again(self, where: str, fault: str, hub: Hub, folder: Path) -> None:
+    def test_it_is_asked_again(
+        self, where: str, fault: str, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         hub.faults = {where: [fault]}
         Destination(REPO).push(folder)
+        assert "The connection to the Hub failed (timed out). Trying again in 1 s." in caplog.text
         assert hub.faults == {where: []} and "model.safetensors" in hub.files(REPO)
         head = hub.repositories[REPO].heads["main"]
         assert head.parent is not None and head.parent.parent is None  # one commit
@@ -95,6 +99,49 @@ class TestSilence:
         with pytest.raises(ConnectionError, match=r"failed \(timed out\), 5 times\. somebody/tiny is as it was"):
             Destination(REPO).prepare()
         assert len(hub.asked) == 5
+
+
+class TestWhatNeverPasses:
+    @pytest.mark.parametrize(("token", "given"), [("hf_s3cret", "hf_s3cret\nmore"), ("hf_s3crét", None)])
+    def test_a_token_that_is_none(
+        self,
+        token: str,
+        given: str | None,
+        hub: Hub,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(InputError, match="The token for the Hub holds characters that no token has") as failed:
+            Destination(REPO, token=given).push(folder)
+        assert "hf_" not in f"{failed.value}{caplog.text}" and not hub.asked
+
+    def test_a_token_with_the_end_of_its_line(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO, token=f"{WRITER}\n").push(folder)
+        assert "model.safetensors" in hub.files(REPO)
+
+    @pytest.mark.parametrize(
+        ("endpoint", "told"),
+        [("huggingface.local", "missing an 'http"), ("http://here:port", "Invalid port"), (None, "redirects")],
+    )
+    def test_an_endpoint_that_is_none(
+        self, endpoint: str | None, told: str, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.faults = {"validate-yaml": [(307, "", {"Location": "/api/validate-yaml"})] * 99}
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint or hub.url)
+        found = refusal(folder)
+        assert found.startswith(f"The Hub can't be asked at {endpoint or hub.url} (") and told in found
+        assert found.endswith("). Look at HF_ENDPOINT.")
+
+    def test_a_file_that_vanished(self, hub: Hub, folder: Path) -> None:
+        def intervene(asked: str) -> None:
+            if "/objects/batch" in asked:
+                (folder / "model.safetensors").unlink()
+
+        hub.before = intervene
+        with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+            Destination(REPO).push(folder)
 
 
 class TestXet:
@@ -115,6 +162,11 @@ class TestCard:
             f"Correct {folder / 'README.md'} and try again."
         )
         assert hub.asked == ["POST /api/validate-yaml"]
+
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_a_page_instead_of_an_answer(self, status: int, hub: Hub, folder: Path) -> None:
+        hub.faults = {"validate-yaml": [status]}
+        assert re.match(rf"The Hub refused \({status} [\w ]+\)\. When that is mended", refusal(folder))
 
     def test_what_it_doubts(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         hub.doubts = ["No dataset is named."]
@@ -162,6 +214,11 @@ class TestWords:
         (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
         assert "The Hub refused model.safetensors (403 Forbidden): Denied." in refusal(folder)
 
+    def test_an_upload_that_stood_still(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        hub.faults = {"PUT /objects/": [(400, STOOD_STILL)]}
+        Destination(REPO).push(folder)
+        assert "The Hub answered 400 (Your socket connection was idle). Trying again in 1 s." in caplog.text
+
     def test_it_is_busy(
         self, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -177,18 +234,40 @@ class TestWords:
         assert sum("/commit/" in asked for asked in hub.asked) == 5 and waited == [1, 1, 2, 4, 8]
 
     @pytest.mark.parametrize(
+        ("headers", "wait"),
+        [
+            ({"RateLimit": '"api";r=0;t=55'}, 55),
+            ({"RateLimit": '"api";r=3;t=55'}, 1),
+            ({"Retry-After": "9999"}, 300),
+            ({"Retry-After": "Mon, 30 Nov 2026 12:00:00 GMT"}, 1),
+        ],
+    )
+    def test_it_says_for_how_long(
+        self, headers: dict[str, str], wait: int, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[float] = []
+        monkeypatch.setattr("time.sleep", waited.append)
+        hub.faults = {"GET /api/models/": [(429, "Slowly", headers)]}
+        Destination(REPO).prepare()
+        assert waited == [wait]
+
+    @pytest.mark.parametrize(
         "where", ["POST /api/repos/create", "GET /api/models/somebody/tiny/tree", "/preupload/", "/objects/batch"]
     )
     @pytest.mark.parametrize(
         "answer", [[3], {}, {"files": 3, "objects": [{"oid": "1", "size": 1, "actions": {"upload": {"href": "x"}}}]}]
     )
-    def test_an_answer_that_cannot_be_read(self, answer: Any, where: str, hub: Hub, folder: Path) -> None:
+    def test_an_answer_that_cannot_be_read(
+        self, answer: Any, where: str, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         if isinstance(answer, dict) and re.search("create|tree", where):
             answer = [answer]  # an object is enough of an answer there
         hub.faults = {where: [answer] * 9}
         told = refusal(folder, ConnectionError)
         assert re.match(r"The Hub's answer to (GET|POST) \S+ couldn't be read, 5 times\. ", told), told
         assert where.split()[-1] in told and told.endswith("; push again later.")
+        # The first try may ask something else before.
+        assert all(where.split()[-1] in record.getMessage() for record in caplog.records)
         assert ("was made" in told) == ("create" not in where)
 
     def test_who_am_i(self, hub: Hub) -> None:
@@ -206,8 +285,15 @@ class TestWhatIsThere:
         assert told.endswith("Choose another --repo_id, or remove that file there.")
         assert hub.files(REPO) == {"config.json": content}
 
-    def test_only_what_differs_is_sent(self, hub: Hub, folder: Path) -> None:
+    def test_only_what_differs_is_sent(self, hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Destination(REPO).push(folder)
+        read = Path.read_bytes
+
+        def read_small(file: Path) -> bytes:
+            assert file.suffix != ".safetensors", "the weights were read whole"
+            return read(file)
+
+        monkeypatch.setattr(Path, "read_bytes", read_small)
         hub.asked.clear()
         (folder / "coverage.json").write_text("{}")
         Destination(REPO).push(folder)

@@ -1,5 +1,6 @@
 """What training reads when it starts, and what it leaves when it is interrupted."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from datasets import Dataset
 from test_strategies import collate, embedding, make_trainer, rows
 from tiny_model import make_model
-from transformers import TrainerCallback
+from transformers import TrainerCallback, set_seed
 
 from glove_bilstm import GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
 from glove_bilstm.training.metrics import measure
@@ -47,6 +48,25 @@ class TestInterrupted:
         before = values(model)
         make_trainer(tmp_path, model, embedding_strategy="finetune").train()
         assert not any(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+
+    def test_a_callback_sees_nothing_frozen(self, tmp_path: Path) -> None:
+        """Also one that was given when the Trainer was made."""
+        seen = []
+
+        class Stop(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                control.should_training_stop = state.global_step == 2
+
+            def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+                seen.append(all(weight.requires_grad for weight in model.parameters()))
+
+        made = make_trainer(tmp_path, **GRADUAL)
+        trainer = GloveBiLSTMTrainer(
+            made.model, made.args, train_dataset=rows(), data_collator=collate, callbacks=[Stop()]
+        )
+        trainer.add_callback(Stop())
+        trainer.train()
+        assert seen == [True, True] and trainer.state.global_step == 2
 
     def test_nor_after_a_loss_that_is_no_number(self, tmp_path: Path) -> None:
         model = make_model(problem_type=SINGLE)
@@ -117,6 +137,79 @@ class TestChangedLater:
             found.append(embedding(trainer.model))
         assert torch.equal(*found)
 
+    def test_options_of_an_earlier_trial_mean_nothing(self, tmp_path: Path) -> None:
+        """Transformers never puts back what a trial set."""
+        found = []
+        for left in ({}, {"unfreeze_at": 0.3, "gradual": True, "unfreeze_warmup_steps": 2.0}):
+            trainer = make_trainer(tmp_path, embedding_strategy="finetune")
+            for name, value in left.items():
+                setattr(trainer.args, name, value)
+            trainer.train()
+            found.append(embedding(trainer.model))
+        assert torch.equal(*found)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"sparse_embedding_updates": True},
+            {"embedding_weight_decay": 0.5},
+            {"embedding_learning_rate": 0.1},
+        ],
+        ids=lambda changes: next(iter(changes)),
+    )
+    @pytest.mark.parametrize("back", [False, True])
+    def test_counts_for_a_model_that_was_trained(self, back: bool, changes: dict[str, Any], tmp_path: Path) -> None:
+        """As it would with a Trainer made anew, whose optimizer remembers nothing."""
+        before: dict[str, Any] = {"embedding_strategy": "finetune"}
+        first, second = ({**before, **changes}, before) if back else (before, {**before, **changes})
+        trainer = make_trainer(tmp_path, **first)
+        trainer.train()
+        other = make_trainer(tmp_path, copy.deepcopy(trainer.model), **second)
+        for name in changes:
+            setattr(trainer.args, name, getattr(other.args, name))
+        for one in (trainer, other):
+            set_seed(5)
+            one.train()
+        assert torch.equal(embedding(trainer.model), embedding(other.model))
+
+    def test_the_optimizer_stays_where_nothing_of_it_changed(self, tmp_path: Path) -> None:
+        trainer = make_trainer(tmp_path, embedding_strategy="finetune")
+        made = trainer.create_optimizer()
+        trainer.args.embedding_anchor = 1.0
+        trainer.train()
+        assert trainer.optimizer.optimizer is made
+
+    @pytest.mark.parametrize("trained", [False, True])
+    def test_a_given_optimizer_is_checked_again(self, trained: bool, tmp_path: Path) -> None:
+        trainer = make_trainer(tmp_path, embedding_strategy="finetune")
+        optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
+        trainer = GloveBiLSTMTrainer(
+            trainer.model, trainer.args, train_dataset=rows(), data_collator=collate, optimizers=(optimizer, None)
+        )
+        if trained:
+            trainer.train()
+        trainer.args.embedding_weight_decay = 0.5
+        with pytest.raises(InputError, match="are for the Trainer's own optimizer"):
+            trainer.train()
+
+    def test_least_number_of_steps(self, tmp_path: Path) -> None:
+        """47 rows make four steps of 13; a later trial begins from the two epochs that were told."""
+        trainer = make_trainer(
+            tmp_path, num_train_epochs=2, min_steps=40, eval_strategy="epoch", logging_strategy="epoch"
+        )
+        args = trainer.args
+        trainer.train()
+        assert (trainer.state.global_step, args.num_train_epochs, args.eval_strategy) == (40, 10.0, "steps")
+        args.min_steps = 5
+        trainer.train()
+        assert (trainer.state.global_step, args.num_train_epochs) == (8, 2.0)
+        assert (args.eval_strategy, args.logging_strategy) == ("epoch", "epoch")
+        args.min_steps = 40
+        trainer.train()
+        args.num_train_epochs, args.min_steps = 3.0, 0  # what is set is told anew
+        trainer.train()
+        assert (trainer.state.global_step, args.num_train_epochs, args.eval_strategy) == (12, 3.0, "epoch")
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
@@ -156,6 +249,19 @@ class TestModelInit:
             data_collator=collate,
         )  # fmt: skip
 
+    def test_is_moved_once_it_is_made(self, tmp_path: Path) -> None:
+        """What the anchor pulls toward is where the model is by then. (float64 stands for another device.)"""
+        arguments = make_trainer(tmp_path, embedding_strategy="finetune", embedding_anchor=1.0).args
+        trainer = GloveBiLSTMTrainer(
+            model_init=lambda: make_model(problem_type=SINGLE), args=arguments, train_dataset=rows(),
+            data_collator=collate,
+        )  # fmt: skip
+        trainer.place_model_on_device = True
+        trainer._move_model_to_device = lambda model, device: model.to(torch.float64)
+        trainer.train()
+        assert trainer.strategy.original.dtype == embedding(trainer.model).dtype == torch.float64
+        assert torch.equal(trainer.strategy.original, embedding(make_model()).double())
+
     def test_thresholds(self, tmp_path: Path) -> None:
         """They are those of the model, also on texts for which others would be better."""
         labels = [[float(row % 2), float(row % 3 == 0), float(row % 5 == 0)] for row in range(47)]
@@ -187,6 +293,17 @@ class TestModelInit:
         )
 
 
+class NoDefault(torch.optim.Optimizer):
+    """Gradient descent whose groups alone say the rate."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight -= group["lr"] * weight.grad
+
+
 class TestOptimizerClass:
     def make(self, folder: Path, kind: Any, options: dict[str, Any], **told: Any) -> GloveBiLSTMTrainer:
         model = make_model(problem_type=SINGLE)
@@ -201,21 +318,29 @@ class TestOptimizerClass:
         assert [group["lr"] for group in trainer.create_optimizer().param_groups] == [0.5, 0.5, rate]
         assert type(trainer.optimizer) is torch.optim.SGD
 
-    @pytest.mark.parametrize("given", ["class", "optimizer"])
+    @pytest.mark.parametrize("given", ["class", "optimizer", "group", "no default"])
     def test_the_rate_of_the_second_stage_is_the_one_that_was_told(self, given: str, tmp_path: Path) -> None:
         told: dict[str, Any] = {
             "embedding_strategy": "two_stage", "embedding_learning_rate": 0.2, "lr_scheduler_type": "constant",
             "logging_strategy": "steps", "logging_steps": 1,
         }  # fmt: skip
         trainer = self.make(tmp_path, torch.optim.SGD, {"lr": 0.5}, **told)
-        if given == "optimizer":
-            optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.5)
+        weights = list(trainer.model.parameters())
+        own = [{"params": weights, "lr": 0.5}]
+        optimizers = {
+            "optimizer": torch.optim.SGD(weights, lr=0.5),
+            "group": torch.optim.SGD(own),  # whose default is 0.001
+            "no default": NoDefault(own, {}),
+        }
+        if given in optimizers:
+            optimizer = optimizers[given]
             trainer = GloveBiLSTMTrainer(
                 trainer.model, trainer.args, train_dataset=rows(), data_collator=collate, optimizers=(optimizer, None)
             )
-        trainer.train()
-        rates = [log["learning_rate"] for log in trainer.state.log_history if "learning_rate" in log]
-        assert rates == pytest.approx([0.5] * 6 + [0.2] * 6)
+        for _ in range(2):  # by the end the schedule has changed the group's rate
+            trainer.train()
+            rates = [log["learning_rate"] for log in trainer.state.log_history if "learning_rate" in log]
+            assert rates == pytest.approx([0.5] * 6 + [0.2] * 6)
 
     def test_sparse_updates_would_replace_it(self, tmp_path: Path) -> None:
         told = {"embedding_strategy": "finetune", "sparse_embedding_updates": True}

@@ -256,7 +256,7 @@ class TestRun:
         with pytest.raises(ValueError, match="checkpoint-mine isn't a checkpoint of a training run"):
             train(tmp_path, dataset_folder, vectors_file, overwrite=True)
         (tmp_path / "checkpoint-mine").rmdir()
-        with pytest.raises(ValueError, match="There is no checkpoint to resume from in"):
+        with pytest.raises(ValueError, match="There is no complete checkpoint to resume from in"):
             train(tmp_path / "new", dataset_folder, vectors_file, resume_from_checkpoint="last")
         resume: dict[str, Any] = {"resume_from_checkpoint": "last"}
         with pytest.raises(ValueError, match="was made with pooling last and this run has max"):

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from transformers import TrainingArguments
@@ -203,6 +203,7 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
     metric_for_best_model: str | None = field(
         default=None, metadata={"help": "What 'best' means; default: accuracy, f1 (multi-label) or r2 (regression)."}
     )
+    _settled = dict[str, tuple[Any, Any]]()  # what `settle_epochs` changed: as it was told, and as it is; no field
 
     def __post_init__(self) -> None:
         """Settle what depends on `eval_strategy`, and check what this class adds.
@@ -264,7 +265,8 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
             )
         if self.num_train_epochs <= 0 and self.max_steps <= 0:
             raise ValueError(f"Nothing would be trained: num_train_epochs is {self.num_train_epochs}.")
-        self.check_strategy()
+        self.check_ranges()
+        self._check_strategy()
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must not be negative; it is {self.early_stopping_patience}.")
         if self.early_stopping_patience == PATIENCE and not self.load_best_model_at_end:
@@ -282,27 +284,34 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
 
     @property
     def embedding_rate(self) -> float:
-        """The embedding's highest learning rate."""
-        if self.embedding_learning_rate is not None:
-            return self.embedding_learning_rate
-        return self.learning_rate * (SECOND_STAGE_RATE if self.embedding_strategy == "two_stage" else 1.0)
+        """The embedding's highest learning rate, where it is trained from the start."""
+        return self.learning_rate if self.embedding_learning_rate is None else self.embedding_learning_rate
 
     def settle_epochs(self, steps_per_epoch: int) -> None:
         """Raise the number of epochs to what `min_steps` asks for.
 
         What happens after every epoch then happens 20 times in all: epochs of a step or two would each be saved.
+
+        Called again, as every training does, it begins from what was told, or was set since.
         """
+        for name, (told, settled) in self._settled.items():
+            if getattr(self, name) == settled:
+                setattr(self, name, told)
+        self._settled = {}
         epochs = math.ceil(self.min_steps / steps_per_epoch)
         if self.max_steps > 0 or epochs <= self.num_train_epochs:
             return
-        self.num_train_epochs = epochs
+        changes: dict[str, Any] = {"num_train_epochs": float(epochs)}
         interval = max(steps_per_epoch, round(epochs * steps_per_epoch / 20))
         if self.eval_strategy == "epoch":
-            self.eval_strategy, self.eval_steps = IntervalStrategy.STEPS, interval
+            changes |= {"eval_strategy": IntervalStrategy.STEPS, "eval_steps": interval}
         if self.save_strategy == "epoch":
-            self.save_strategy, self.save_steps = SaveStrategy.STEPS, interval
+            changes |= {"save_strategy": SaveStrategy.STEPS, "save_steps": interval}
         if self.logging_strategy == "epoch":
-            self.logging_strategy, self.logging_steps = IntervalStrategy.STEPS, interval
+            changes |= {"logging_strategy": IntervalStrategy.STEPS, "logging_steps": interval}
+        for name, value in changes.items():
+            self._settled[name] = getattr(self, name), value
+            setattr(self, name, value)
 
     def settle_metric(self, problem_type: ProblemType | None) -> None:
         """Choose what 'best' means for a task, as far as nobody said it.
@@ -325,16 +334,11 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
         if self.class_weights == "auto":
             self.class_weights = "balanced_sqrt" if problem_type == MULTI_LABEL else None
 
-    def check_strategy(self) -> None:
-        """Refuse options that contradict the strategy, and values outside their range.
+    def _check_strategy(self) -> None:
+        """Refuse options that mean nothing with the strategy.
 
-        Raises:
-            ValueError: There is one.
+        (Not before each training: a search leaves those of an earlier trial.)
         """
-        if self.embedding_strategy not in STRATEGY_OPTIONS:
-            raise ValueError(
-                f"embedding_strategy={self.embedding_strategy!r} is none of {', '.join(STRATEGY_OPTIONS)}."
-            )
         default = {one.name: one.default for one in fields(self)}
         for name in STRATEGY_OPTIONS["two_stage"]:
             if name not in STRATEGY_OPTIONS[self.embedding_strategy] and getattr(self, name) != default[name]:
@@ -344,6 +348,17 @@ class GloveBiLSTMTrainingArguments(TrainingArguments):
                     f"{'trains no embedding' if self.embedding_strategy == 'frozen' else 'has no second stage'}. "
                     f"Leave it out, or choose {' or '.join(fitting)}."
                 )
+
+    def check_ranges(self) -> None:
+        """Refuse values outside their range, as they are by now.
+
+        Raises:
+            ValueError: There is one.
+        """
+        if self.embedding_strategy not in STRATEGY_OPTIONS:
+            raise ValueError(
+                f"embedding_strategy={self.embedding_strategy!r} is none of {', '.join(STRATEGY_OPTIONS)}."
+            )
         for name in ("embedding_weight_decay", "embedding_anchor", "unfreeze_warmup_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be a number that isn't negative; it is {getattr(self, name)}.")

@@ -152,24 +152,35 @@ def check_same_run(
         )
 
 
-def check_states(checkpoint: Path, rank: int | None, has_scaler: bool) -> None:
+def check_states(checkpoint: Path, processes: int, rank: int, has_scaler: bool) -> None:
     """Refuse a checkpoint from which a run wouldn't go on as it would have: transformers passes over what is missing.
 
     Args:
         checkpoint: Where it goes on from.
-        rank: Of this process, where there are several.
+        processes: How many train together.
+        rank: Of this one.
         has_scaler: Whether the run scales its loss (fp16).
 
     Raises:
-        InputError: The checkpoint is damaged or incomplete; the message names the file.
+        InputError: The checkpoint is damaged or incomplete (the message names the file), or of another kind of run.
     """
-    _read_state(checkpoint)
     if not (checkpoint / OPTIMIZER).exists():
         raise InputError(
             f"{checkpoint} holds no state of the optimizer (--save_only_model), without which a run can't go on from "
             "it. Start over with --overwrite."
         )
-    random_state = "rng_state.pth" if rank is None else f"rng_state_{rank}.pth"
+    random_states = len(list(checkpoint.glob("rng_state*.pth")))  # each process leaves its own
+    if random_states not in (0, processes):
+        raise InputError(
+            f"{checkpoint} holds the states of {random_states} process{'es' if random_states > 1 else ''}, and this "
+            f"run has {processes}. Resume with as many (--nproc_per_node), or start over with --overwrite."
+        )
+    if has_scaler and not (checkpoint / SCALER).exists():
+        raise InputError(
+            f"{checkpoint} has no {SCALER}, as of a run without fp16, and this run has it. Resume with the same "
+            "options, or start over with --overwrite."
+        )
+    random_state = "rng_state.pth" if processes == 1 else f"rng_state_{rank}.pth"
     for name in (OPTIMIZER, SCHEDULER, random_state, *([SCALER] if has_scaler else [])):
         if not (checkpoint / name).exists():
             raise _damaged(checkpoint, f"it has no {name}")
@@ -212,13 +223,16 @@ def checkpoint_to_resume(told: str | bool | None, output_dir: Path) -> Path | No
     """What a run goes on from: a folder by name, or, where told is True, the newest complete one.
 
     Raises:
-        InputError: None is complete.
+        InputError: None is complete, or the one that is named isn't there, or is damaged.
     """
     if not told:
         return None
     checkpoint = find_last_checkpoint(output_dir) if told is True else Path(told)
     if checkpoint is None:
         raise InputError(f"There is no complete checkpoint to resume from in {output_dir}.")
+    if not checkpoint.is_dir():
+        raise InputError(f"There is no checkpoint {checkpoint}.")
+    _read_state(checkpoint)
     return checkpoint
 
 

@@ -21,6 +21,7 @@ from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingAr
 from glove_bilstm.training.checkpoints import (
     RunOptions,
     check_same_run,
+    checkpoint_to_resume,
     find_checkpoints,
     find_last_checkpoint,
     hash_of_rows,
@@ -294,12 +295,8 @@ def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -
                 "Rename it, or name another --output_dir."
             )
     last = find_last_checkpoint(output_dir)
-    if resume is not None:
-        checkpoint = last if resume == "last" else Path(resume)
-        if checkpoint is None or not (checkpoint / "model.safetensors").is_file():
-            raise InputError(
-                f"There is no checkpoint to resume from in {output_dir if checkpoint is None else checkpoint}."
-            )
+    checkpoint = checkpoint_to_resume(resume == "last" or resume, output_dir)
+    if checkpoint is not None:
         elsewhere = checkpoint.resolve().parent != output_dir.resolve()
         if elsewhere and not overwrite and (last is not None or (output_dir / "config.json").exists()):
             raise InputError(

@@ -85,13 +85,13 @@ class TwoStages:
 
 
 def plan_two_stages(
-    arguments: GloveBiLSTMTrainingArguments, learning_rate: float, max_steps: int, steps_per_epoch: int, parts: int
+    arguments: GloveBiLSTMTrainingArguments, embedding_rate: float, max_steps: int, steps_per_epoch: int, parts: int
 ) -> TwoStages:
     """Settle the stages of a run whose length is known.
 
     Args:
         arguments: The strategy's options.
-        learning_rate: The highest of the first stage, which is the optimizer's own.
+        embedding_rate: The learning rate of the embedding's group in the optimizer, before the schedule changes it.
         max_steps: Optimizer steps in all.
         steps_per_epoch: Optimizer steps.
         parts: How many the model has; see `parts_of`.
@@ -119,7 +119,7 @@ def plan_two_stages(
     return TwoStages(
         unfreeze_step=step,
         max_steps=max_steps,
-        rate=SECOND_STAGE_RATE if told is None else told / learning_rate,
+        rate=SECOND_STAGE_RATE if told is None else told / embedding_rate,
         warmup_steps=round(warmup * left) if warmup < 1 else int(warmup),
         gradual=arguments.gradual,
         parts=parts,
@@ -157,6 +157,7 @@ class StrategyCallback(TrainerCallback):
 
     def begin(self) -> None:
         """Before training: take the parts that can be trained. What somebody else froze is left alone."""
+        self.original = self.original.to(self.embedding)  # a model that was made anew has been moved since
         trainable = [
             (name, [weight for weight in weights if weight.requires_grad]) for name, weights in parts_of(self.model)
         ]
@@ -169,6 +170,16 @@ class StrategyCallback(TrainerCallback):
         for _, weights in self.parts:
             for weight in weights:
                 weight.requires_grad_(True)
+
+    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Before other callbacks see the model, which may have stopped in the first stage."""
+        self.end()
+
+    def group_in(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """The parameter group that holds the embedding."""
+        return next(
+            group for group in optimizer.param_groups if any(weight is self.embedding for weight in group["params"])
+        )
 
     def follow(self, stages: TwoStages, scheduler: Any) -> None:
         """Train in two stages, and make a schedule of learning rates that knows nothing of them follow.
@@ -230,12 +241,7 @@ class StrategyCallback(TrainerCallback):
         """
         if not args.embedding_anchor or self.embedding.grad is None:
             return
-        rate = next(
-            group["lr"]
-            for group in kwargs["optimizer"].param_groups
-            if any(weight is self.embedding for weight in group["params"])
-        )
-        pull = min(1.0, args.embedding_anchor * rate)
+        pull = min(1.0, args.embedding_anchor * self.group_in(kwargs["optimizer"])["lr"])
         with torch.no_grad():
             if self.embedding.grad.is_sparse:
                 rows = self.embedding.grad.coalesce().indices()[0]  # [R]

@@ -44,6 +44,7 @@ class GloveBiLSTMTrainer(BatchingTrainer):
     """
 
     strategy: StrategyCallback | None = None
+    _made_for: tuple[Any, ...] | None = None  # the options that the optimizer was made for, where it is our own
     _step, _batch = -1, 0  # the batches of one optimizer step are counted, to name one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,25 +67,39 @@ class GloveBiLSTMTrainer(BatchingTrainer):
         self._settle_loss()
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
-            self.add_callback(self.strategy)
+            # Before those that were given, which then see what the step, or the end of training, makes of the model.
+            self.callback_handler.callbacks.insert(0, self.strategy)
         if self.compute_metrics is None:
             self.compute_metrics = self._measure
         if self.pop_callback(ProgressCallback) is not None:  # absent with --disable_tqdm, and in a notebook
             self.add_callback(BriefProgressCallback)
         if self.args.early_stopping_patience:
             self.add_callback(SecondStageEarlyStopping(self.args.early_stopping_patience, self.strategy))
-        if self.optimizer is not None:
-            self._check_optimizer(self.optimizer)
-        self._check_optimizer_class()
+        self._settle_optimizer()
+
+    @property
+    def _embedding_options(self) -> tuple[Any, ...]:
+        args = self.args
+        rate = args.embedding_learning_rate if args.embedding_strategy == "finetune" else None
+        return args.sparse_embedding_updates, args.embedding_weight_decay, rate
+
+    def _settle_optimizer(self) -> None:
+        """Check the optimizer that was given, if any; let go of one that was made for other options."""
+        if self.optimizer_cls_and_kwargs is not None and self.args.sparse_embedding_updates:
+            raise InputError(
+                "sparse_embedding_updates comes with an optimizer of its own, and optimizer_cls_and_kwargs names "
+                f"{self.optimizer_cls_and_kwargs[0].__name__}. Leave out one of the two."
+            )
+        if self._made_for is None:
+            if self.optimizer is not None:
+                self._check_optimizer(self.optimizer)
+        elif self._made_for != self._embedding_options:
+            self.optimizer = None
 
     def _check_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """See that one which was given does what the strategy says."""
-        strategy, told = self.args.embedding_strategy, self.args.embedding_learning_rate
-        if (
-            self.args.sparse_embedding_updates
-            or self.args.embedding_weight_decay
-            or (strategy == "finetune" and told is not None)
-        ):
+        sparse, decay, rate = self._embedding_options
+        if sparse or decay or rate is not None:
             raise InputError(
                 "embedding_learning_rate, embedding_weight_decay and sparse_embedding_updates are for the Trainer's "
                 "own optimizer. Leave them out, and give the embedding a parameter group in yours."
@@ -92,15 +107,9 @@ class GloveBiLSTMTrainer(BatchingTrainer):
         held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
         if self.strategy is not None and id(self.strategy.embedding) not in held:
             raise InputError(
-                f"embedding_strategy {strategy} trains the embedding, which the optimizer that was given doesn't hold "
-                "(a frozen one has no gradient). Make the optimizer after model.set_frozen(False), of all parameters."
-            )
-
-    def _check_optimizer_class(self) -> None:
-        if self.optimizer_cls_and_kwargs is not None and self.args.sparse_embedding_updates:
-            raise InputError(
-                "sparse_embedding_updates comes with an optimizer of its own, and optimizer_cls_and_kwargs names "
-                f"{self.optimizer_cls_and_kwargs[0].__name__}. Leave out one of the two."
+                f"embedding_strategy {self.args.embedding_strategy} trains the embedding, which the optimizer that "
+                "was given doesn't hold (a frozen one has no gradient). Make the optimizer after "
+                "model.set_frozen(False), of all parameters."
             )
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
@@ -118,8 +127,8 @@ class GloveBiLSTMTrainer(BatchingTrainer):
         """
         checkpoint = checkpoint_to_resume(resume_from_checkpoint, Path(str(self.args.output_dir)))
         if checkpoint is not None:
-            rank = self.args.process_index if self.args.world_size > 1 else None
-            check_states(checkpoint, rank, self.accelerator.scaler is not None)
+            scaled = self.accelerator.scaler is not None
+            check_states(checkpoint, self.args.world_size, self.args.process_index, scaled)
         output = super().train(None if checkpoint is None else str(checkpoint), *args, **kwargs)
         if self._config.problem_type == MULTI_LABEL:
             self._tune_thresholds()
@@ -128,14 +137,14 @@ class GloveBiLSTMTrainer(BatchingTrainer):
     def _inner_training_loop(self, *args: Any, **kwargs: Any) -> TrainOutput:
         """What `train` does once the model is made, and the arguments are those of the trial."""
         self._step = -1
-        self.args.check_strategy()
+        self.args.check_ranges()
         if (self.strategy is None) != (self.args.embedding_strategy == "frozen"):
             raise InputError(
                 "embedding_strategy can't be changed from or to frozen once the Trainer is made. Make another one."
             )
         self.args.settle_task(self._config.problem_type)
         self._settle_loss()
-        self._check_optimizer_class()
+        self._settle_optimizer()
         self._config.thresholds = None  # those that it came with belong to other weights
         model = self._apply_strategy(self.model)
         model.get_input_embeddings().sparse = self.args.sparse_embedding_updates
@@ -225,6 +234,8 @@ class GloveBiLSTMTrainer(BatchingTrainer):
         (A group that came later would be unknown to the schedule; a parameter that needed no gradient when the
         optimizer was made would never be trained.)
         """
+        if self.optimizer is None:
+            self._made_for = self._embedding_options
         if self.optimizer is not None or self.strategy is None:
             return super().create_optimizer(model)
         embedding = self.strategy.embedding
@@ -257,7 +268,8 @@ class GloveBiLSTMTrainer(BatchingTrainer):
         if self.strategy is not None and self.args.embedding_strategy == "two_stage":
             if not self.steps_per_epoch:  # called before training
                 self.get_train_dataloader()
-            rate = cast(Any, self.optimizer if optimizer is None else optimizer).defaults["lr"]
+            group = self.strategy.group_in(cast(Any, self.optimizer if optimizer is None else optimizer))
+            rate = group.get("initial_lr", group["lr"])  # the schedule may have changed "lr" already
             parts = len(self.strategy.parts)
             stages = plan_two_stages(self.args, rate, num_training_steps, self.steps_per_epoch, parts)
             self.strategy.follow(stages, scheduler)
