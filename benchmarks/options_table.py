@@ -10,7 +10,7 @@ What each option that the literature recommends for this architecture is worth h
 split was opened. `python benchmarks/options.py --plan` measures what is missing and writes this page; every run, with
 its figures after each epoch, is a line of a .jsonl file beside it. SST-2 is validated on its 872 sentences and on
 1,100 more, held out of the training split with all their phrases. Figures: the best epoch's accuracy in per cent
-(GoEmotions: macro F1 with tuned thresholds), the mean over seeds, whose number stands behind it.
+(GoEmotions: macro F1 with tuned thresholds), the mean over runs, whose number stands behind it.
 
 What the names in the tables mean, where they aren't those of `glove-bilstm train`: `rare` is
 `--min_frequency_without_vector`; `positive_weight` the power of negatives / positives that a label's positives
@@ -25,15 +25,17 @@ dropout mask for all words of a text, on the vectors and between the layers), `w
 
 The base is the tuned recipe as it was before this table: two layers of 200; mean and maximum side by side; dropout of
 0.5 on the vectors, between the layers and before the classifier; vectors trained along at 0.3 of the rate; R-Drop;
-averaged weights; a rate that falls linearly. A change's figure is its mean difference to the base with the same seeds,
-and behind it the standard error of that mean. The runs are in [options.jsonl](options.jsonl).
+averaged weights; a rate that falls linearly. A change's figure is its mean difference to the base with the same seeds
+and in the same precision (bfloat16 for the products of the first 24 runs, float32 since), and behind it the standard
+error of that mean. The runs are in [options.jsonl](options.jsonl).
 
 What came of it: words that the vectors lack and that occur once are read as unknown ("rare 2"; with nothing rare, the
 unknown word is never trained, and at the end there are such words all the same). Averaging gained nothing, so the
 package doesn't have it any more. Attention, the maximum alone, locked dropout, a cosine schedule and batches of equal
 numbers of tokens made no difference that can be told from noise; of these the package has the poolings, and
-transformers the schedule, all of which were there before. R-Drop lowers the loss in every run, and gains on SST-2 in
-both of its pairs (here and below); on TREC its gain is noise.
+transformers the schedule, all of which were there before. Variational dropout, dropout of whole words and of recurrent
+weights were ahead in their one pair each, by less than seeds differ: not enough to have them. R-Drop lowers the loss
+in every run, and gains on SST-2 in both of its pairs (here and below); on TREC its gain is noise.
 
 """
 
