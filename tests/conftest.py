@@ -3,15 +3,20 @@
 # Set before any Hugging Face library is imported: the tests must not depend on a network.
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from helpers import BAD, FILLERS, GOOD, TINY, write_jsonl
 
 from glove_bilstm.scripts.main import main
+
+if TYPE_CHECKING:
+    from loopback_hub import Hub
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # the models are tiny, and the tests run side by side
@@ -95,3 +100,19 @@ def model(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vector
     arguments = ["--dataset", dataset_folder, "--vectors", vectors_file, "--output_dir", folder, *TINY]
     assert main(["train", *map(str, arguments)]) == 0
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator["Hub"]:
+    """A Hub that the client in this process talks to."""
+    from loopback_hub import serve_hub
+
+    with serve_hub() as served:
+        served.answer_this_process(monkeypatch)
+        yield served
+
+
+@pytest.fixture
+def folder(model: Path, tmp_path: Path) -> Path:
+    """A model folder of one's own."""
+    return Path(shutil.copytree(model, tmp_path / "model"))

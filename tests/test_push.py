@@ -6,7 +6,6 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -27,20 +26,6 @@ NAMES = {
     "confusion_matrix.png", "handler.py",
 }  # fmt: skip
 REPO = "somebody/tiny"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub that the client in this process talks to."""
-    with serve_hub() as served:
-        served.answer_this_process(monkeypatch)
-        yield served
-
-
-@pytest.fixture
-def folder(model: Path, tmp_path: Path) -> Path:
-    """A model folder of one's own."""
-    return Path(shutil.copytree(model, tmp_path / "model"))
 
 
 def pushed(hub: Hub, folder: Path, revision: str = "main") -> bool:
