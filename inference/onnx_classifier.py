@@ -32,7 +32,7 @@ CHUNK = 25
 """How many batches are read ahead and sorted by length: enough to pad little, and memory stays flat."""
 MOST_CHARACTERS = 5_000_000
 """Of the texts in them, after which no more are read ahead: 3,200 reviews of films have as many."""
-MOST_TOKENS = 8192
+MOST_TOKENS = 4096
 """In a batch, padding included: of longer texts fewer go together, so that what is computed with stays in caches."""
 SEPARATOR = "<sep>"
 REGRESSION, MULTI_LABEL = "regression", "multi_label_classification"
