@@ -147,5 +147,6 @@ class GloveBiLSTMConfig(PreTrainedConfig):
             raise ValueError(f"target_std must be a finite number above 0; it is {self.target_std}.")
 
 
-# Saving a model then copies this file beside its weights.
+# A class derived from this one, in a module of its own, is then saved with that module's file, which `auto_map` names;
+# and transformers takes all of them for custom code.
 GloveBiLSTMConfig.register_for_auto_class()

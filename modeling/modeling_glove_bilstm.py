@@ -103,9 +103,8 @@ class GloveBiLSTMPreTrainedModel(PreTrainedModel):
         if not padding.is_meta and padding.any():
             padding.zero_()
         for parameter in self.parameters():
-            if (
-                parameter is not embedding and parameter.data_ptr() % ALIGNMENT
-            ):  # rows of the embedding are only copied
+            # Not the embedding: its rows are only copied.
+            if parameter is not embedding and parameter.data_ptr() % ALIGNMENT:
                 parameter.data = parameter.data.clone()
         for module in self.modules():
             if isinstance(module, GloveBiLSTMLayers):
@@ -559,6 +558,7 @@ def _move_tokens(states: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     return states.flatten(0, 1).index_select(0, (order + starts.unsqueeze(1)).flatten()).view_as(states)
 
 
-# Saving a model then copies this file beside its weights.
+# A class derived from one of these, in a module of its own, is then saved with that module's file, which `auto_map`
+# names; and transformers takes all of them for custom code.
 GloveBiLSTMModel.register_for_auto_class("AutoModel")
 GloveBiLSTMForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")

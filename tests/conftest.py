@@ -46,6 +46,7 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     cache = tmp_path_factory.mktemp("cache")
     patch = pytest.MonkeyPatch()
     patch.setenv("HF_HOME", str(cache))
+    patch.setattr(constants, "HF_HOME", str(cache))
     patch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", cache / "datasets")
     for module in (dynamic_module_utils, hub):

@@ -32,7 +32,7 @@ CONTENTS = {"glove": glove_text(), "flawed": FLAWED, "gz": gzip.compress(glove_t
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
 
 
 @pytest.fixture
@@ -95,6 +95,11 @@ class TestHits:
         assert_same(kept, read)
         if content == "model":
             assert kept["unseen"].shape == (7,)  # made from its n-grams
+
+    def test_where_it_lies(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not beside the Hub's cache, for what stands beside that may be anybody's."""
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", "/data")
+        assert cache.folder() == tmp_path / "glove_bilstm" / "cache"
 
     def test_writing_to_what_is_mapped_changes_memory_only(self, file: Path) -> None:
         load_vectors(file)
@@ -348,11 +353,10 @@ print(load_vectors(sys.argv[1]).words, flush=True)
 
 class TestProcesses:
     def start(self, tmp_path: Path, file: Path, *options: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_CACHE"}
         return subprocess.Popen(
             [sys.executable, "-c", SLOW_WRITER, file, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=environment | {"HF_HOME": str(tmp_path)},
+            text=True, env=os.environ | {"HF_HOME": str(tmp_path)},
         )  # fmt: skip
 
     def start_writing(self, tmp_path: Path, file: Path) -> subprocess.Popen[str]:

@@ -157,7 +157,7 @@ class TestTraining:
     ) -> None:
         from huggingface_hub import constants
 
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
         rows = write_jsonl(tmp_path / "data" / "train.jsonl", [{"text": "A good film", "label": 1}])
         options = ["--dataset", str(rows.parent), "--vectors", str(vectors_file)]
         assert main(["coverage", *options, "--no_cache"]) == 0
@@ -173,7 +173,7 @@ class TestTraining:
     ) -> None:
         from huggingface_hub import constants
 
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
         by_hand = tmp_path / "glove_bilstm" / "vectors"
         by_hand.mkdir(parents=True)
         with zipfile.ZipFile(by_hand / "glove.6B.zip", "w") as archive:

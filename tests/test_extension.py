@@ -317,6 +317,8 @@ class TestFineTuned:
         assert 0.2 < done.identity_error <= done.map_error < 1.05 * done.identity_error
         assert torch.equal(weight(model)[302:], torch.from_numpy(np.stack([vectors[w] for w in self.OTHERS[:3]])))
         assert str(done).endswith(f"though training moved the others (error {done.identity_error:.3f})")
+        nothing = extend_vocabulary(model, tokenizer, vectors, words=["hmpf"])
+        assert str(nothing) == "added 0 of 1 new words (1 without a vector); 303 words now"
 
     def test_too_few_moved_rows_for_a_map(self, vectors: WordVectors) -> None:
         model, tokenizer = make(self.WORDS, vectors)
@@ -525,6 +527,12 @@ class TestRefused:
             extend_vocabulary(model, tokenizer, vectors, words=NEW)
         assert state(model, tokenizer) == before
 
+    def test_the_advice_names_the_models_profile(self) -> None:
+        """Loaded with another, the vectors would lack spellings that the words are looked for under."""
+        model, tokenizer = make(word_vectors={"profile": "glove-cased"})
+        with pytest.raises(InputError, match=r"words=\[\*tokenizer.*, \*words\], profile='glove-cased'\)\."):
+            extend_vocabulary(model, tokenizer, make_vectors(NEW), words=NEW)
+
     def test_fine_tuned_and_then_frozen(self) -> None:
         model, tokenizer = make()
         fine_tune(model, lambda rows: rows + 0.2 * rows[:, ::-1])
@@ -548,6 +556,13 @@ class TestRefused:
         tokenizer = TokenizersBackend(tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>")
         with pytest.raises(InputError, match="one id for each word"):
             extend_vocabulary(make()[0], tokenizer, VECTORS, words=NEW)
+
+    @pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer"])
+    def test_a_tokenizer_that_lacks_a_part(self, part: str) -> None:
+        model, tokenizer = make()
+        setattr(tokenizer.backend_tokenizer, part, None)
+        with pytest.raises(InputError, match="as build_tokenizer makes it"):
+            extend_vocabulary(model, tokenizer, VECTORS, words=NEW)
 
     def test_an_error_on_the_way_leaves_everything_as_it_was(self) -> None:
         model, tokenizer = make()

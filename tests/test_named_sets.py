@@ -18,7 +18,7 @@ import pytest
 from hub_server import Server, serve, serve_instead
 from huggingface_hub import close_session, constants
 from test_reading import zipped
-from vector_files import WORDS, glove_text, word2vec_binary
+from vector_files import WORDS, glove_text, word2vec_binary, write
 
 from glove_bilstm import WordVectors, load_vectors
 from glove_bilstm.tokenization.profiles import PROFILES
@@ -66,6 +66,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with serve() as server:
         server.files = dict(ARCHIVES)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", PIECE)
         point_to(server.url, monkeypatch)
@@ -118,7 +119,7 @@ class TestFetching:
         assert vectors.words == WORDS
         assert vectors.profile == NAMED_SETS[name].archive.profile
         assert server.starts == [0]
-        assert f"Fetching {file} (" in caplog.text and "licence: " in caplog.text
+        assert f"Fetching {file} (" in caplog.text and "licence: " in caplog.text and f"Checking {file}" in caplog.text
         server.asked.clear(), caplog.clear()
         assert load(name).words == WORDS and "Fetching" not in caplog.text
         assert not server.asked
@@ -141,6 +142,15 @@ class TestFetching:
         assert [path for _, path, _ in server.asked] == [PLAIN_FILE, "elsewhere"] * 2
 
     def test_md5(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        """On a machine in FIPS mode, too, which refuses it for security."""
+        new = hashlib.new
+
+        def in_fips_mode(name: str, usedforsecurity: bool = True) -> object:
+            if usedforsecurity:
+                raise ValueError("unsupported")
+            return new(name, usedforsecurity=False)
+
+        monkeypatch.setattr(hashlib, "new", in_fips_mode)
         server.files[GOOGLE_FILE] = content = word2vec_binary()
         wanted = {"url": f"{server.url}/{GOOGLE_FILE}", "size": len(content)}
         wrong = serve_instead(GOOGLE, **wanted, checksum=f"md5:{'0' * 32}")
@@ -190,8 +200,7 @@ class TestInterrupted:
         file = NAMED_SETS[name].archive.file
         self.put_incomplete(file, ARCHIVES[file])
         assert load(name).words == WORDS
-        if name == PLAIN:
-            assert not server.asked
+        assert server.starts == ([] if name == PLAIN else [len(ARCHIVES[file])])  # where none is published, its size
 
     @pytest.mark.parametrize("name", [PLAIN, UNCHECKED])
     def test_a_part_of_another_file(self, server: Server, tmp_path: Path, name: str) -> None:
@@ -203,6 +212,21 @@ class TestInterrupted:
         assert "what came has the sha256" in (message := fails(name)) or "what came is damaged: " in message
         assert left_behind(tmp_path) == []
         assert load(name).words == WORDS
+
+    def test_a_proxy_that_cannot_be_used(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The client's ValueError says nothing about what is here."""
+        self.put_incomplete(PLAIN_FILE, ARCHIVES[PLAIN_FILE][:99])
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9/")
+        close_session()
+        message = fails(PLAIN)
+        assert "proxy" in message and "Try again (what came so far is kept), or" in message
+        assert left_behind(tmp_path) == [f"{PLAIN_FILE}.incomplete"]
+        monkeypatch.setenv("NO_PROXY", "*")
+        close_session()
+        assert load(PLAIN).words == WORDS and server.starts == [99]
 
     def put_incomplete(self, file: str, content: bytes) -> None:
         path = download.home() / "vectors" / f"{file}.incomplete"
@@ -239,6 +263,17 @@ class TestWrong:
         server.files[UNCHECKED_FILE] = ARCHIVES[UNCHECKED_FILE]
         assert load(UNCHECKED).words == WORDS
 
+    def test_any_flipped_bit_of_a_zip(self, tmp_path: Path) -> None:
+        """Some don't matter; whatever else one does is damage."""
+        whole = zipped(**{"naïve.txt": b"the 1 2\n"})
+        for place in range(0, 8 * len(whole), 3):
+            content = bytearray(whole)
+            content[place // 8] ^= 1 << place % 8
+            try:
+                download.verify(write(tmp_path / "v", bytes(content)), NAMED_SETS[UNCHECKED].archive)
+            except ValueError as error:
+                assert "what came is damaged: " in str(error)
+
     @pytest.mark.parametrize(("name", "file"), BOTH)
     def test_not_there(self, server: Server, tmp_path: Path, name: str, file: str) -> None:
         del server.files[file]
@@ -254,9 +289,13 @@ class TestWrong:
         assert left_behind(tmp_path) == []
 
     @pytest.mark.parametrize(("name", "file"), BOTH)
-    def test_offline(self, server: Server, monkeypatch: pytest.MonkeyPatch, name: str, file: str) -> None:
+    def test_offline(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, file: str
+    ) -> None:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-        message = fails(name)
+        with caplog.at_level(logging.INFO, "glove_bilstm"):
+            message = fails(name)
+        assert "Fetching" not in caplog.text
         assert "it isn't on this machine yet, and HF_HUB_OFFLINE forbids to fetch it" in message
         place = re.search(r"put it at (.*?), or", message)
         assert place is not None

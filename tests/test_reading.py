@@ -278,6 +278,11 @@ class TestQuirks:
         assert load(tmp_path / "v", b" 1 2\nthe 3 4\n").words == ["", "the"]
         assert report(load(tmp_path / "v", b"\xef\xbb\xbf" + word2vec_text())).format == "word2vec text"
 
+    def test_a_binary_file_with_a_byte_order_mark(self, tmp_path: Path) -> None:
+        vectors = load(tmp_path / "v", b"\xef\xbb\xbf" + word2vec_binary())
+        assert vectors.words == WORDS and np.array_equal(vectors.matrix, MATRIX)
+        assert report(vectors).format == "word2vec binary" and report(vectors).is_clean
+
     def test_a_header_that_lies_where_the_rest_is_not_looked_at(self, tmp_path: Path) -> None:
         file = write(tmp_path / "v", b"30 5\n" + glove_text())
         assert "30 rows of 5 numbers, but there are 30 of 7" in str(load(file, limit=3).report)
@@ -371,11 +376,11 @@ class TestRefused:
             (pickle.dumps(io.StringIO, 0), "is a pickle"),
             (pickle.dumps([1, 2], 0), "is a pickle"),
             # mtime: the time of day would stand in the test's name, and two workers could collect different ones.
-            (gzip.compress(b"a 1 2\n" * 999, mtime=0)[:-20], "is damaged: its compressed data"),
-            (bz2.compress(b"a 1 2\n" * 999)[:-20], "is damaged: its compressed data"),
-            (lzma.compress(b"a 1 2\n" * 999)[:-20], "is damaged: its compressed data"),
-            (zstd(b"a 1 2\n" * 999)[:-9], "is damaged: its compressed data"),
-            (zipped(file=glove_text())[:-20], "is damaged: its compressed data"),
+            (gzip.compress(b"a 1 2\n" * 999, mtime=0)[:-20], "is damaged: .* Delete it, and fetch it again"),
+            (bz2.compress(b"a 1 2\n" * 999)[:-20], "is damaged: .* Delete it, and fetch it again"),
+            (lzma.compress(b"a 1 2\n" * 999)[:-20], "is damaged: .* Delete it, and fetch it again"),
+            (zstd(b"a 1 2\n" * 999)[:-9], "is damaged: .* Delete it, and fetch it again"),
+            (zipped(file=glove_text())[:-20], "is damaged: .* Delete it, and fetch it again"),
         ],
     )
     def test_bad_files_get_a_sentence(self, tmp_path: Path, content: bytes, message: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import time
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -56,6 +57,13 @@ class TestGloveProfile:
     def test_profile_names_are_checked(self) -> None:
         with pytest.raises(ValueError, match="no tokenization profile 'glov'; there are: glove"):
             build_tokenizer(["a"], profile="glov")
+
+    def test_the_word_that_occurs_twice_is_found_soon(self) -> None:
+        words = [f"word{number}" for number in range(50_000)]
+        start = time.monotonic()
+        with pytest.raises(ValueError, match="'word49999' twice"):
+            build_tokenizer([*words, words[-1]])
+        assert time.monotonic() - start < 5  # a look through all words before it, for each, takes longer
 
 
 class TestOffsets:

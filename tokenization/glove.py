@@ -18,7 +18,10 @@ def normalizer() -> normalizers.Normalizer:
 
 
 def pre_tokenizer() -> pre_tokenizers.PreTokenizer:
-    """Penn-Treebank-like words, as the text was split that GloVe 6B and 42B were trained on."""
+    """Penn-Treebank-like words, as GloVe's training text was split.
+
+    They are the same whatever their case: N'T and 'S are words as n't and 's are.
+    """
     return patterns.tokens_matching(patterns.PENN_TOKEN)
 
 
@@ -34,8 +37,3 @@ def cased_normalizer() -> normalizers.Normalizer:
         *patterns.TREEBANK_ESCAPES,
     ]
     return normalizers.Sequence([normalizers.NFC(), *patterns.replacing(replacements)])
-
-
-def cased_pre_tokenizer() -> pre_tokenizers.PreTokenizer:
-    """The same words whatever their case: N'T and 'S are words as n't and 's are."""
-    return patterns.tokens_matching(patterns.PENN_TOKEN)

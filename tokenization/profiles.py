@@ -32,7 +32,7 @@ PROFILES = {
     profile.name: profile
     for profile in [
         Profile("glove", glove.normalizer, glove.pre_tokenizer),
-        Profile("glove-cased", glove.cased_normalizer, glove.cased_pre_tokenizer),
+        Profile("glove-cased", glove.cased_normalizer, glove.pre_tokenizer),
         Profile("glove-twitter", twitter.normalizer, twitter.pre_tokenizer),
         Profile("word2vec-google-news", google_news.normalizer, google_news.pre_tokenizer),
         # For text that is tokenised already, and vectors that were trained on text split in no other way.

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
 from tqdm.auto import tqdm
 
 from glove_bilstm.tokenization.profiles import find_profile
@@ -11,11 +13,15 @@ from glove_bilstm.vectors.special_tokens import NO_WORDS
 from glove_bilstm.vectors.word_vectors import WordVectors, load_vectors
 
 
+def splitter(normalizer: Normalizer, pre_tokenizer: PreTokenizer) -> Callable[[str], list[str]]:
+    """A function that splits a text into words as a tokenizer of these parts does."""
+    return lambda text: [word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))]
+
+
 def make_splitter(profile: str) -> Callable[[str], list[str]]:
     """A function that splits a text into words as the tokenizer of that profile does."""
     chosen = find_profile(profile)
-    normalizer, pre_tokenizer = chosen.make_normalizer(), chosen.make_pre_tokenizer()
-    return lambda text: [word for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))]
+    return splitter(chosen.make_normalizer(), chosen.make_pre_tokenizer())
 
 
 def as_one_word(split: Callable[[str], list[str]], word: str) -> str | None:

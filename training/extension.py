@@ -10,7 +10,7 @@ from tokenizers.models import WordLevel
 from transformers import TokenizersBackend
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMPreTrainedModel
-from glove_bilstm.tokenization.vocabulary import as_one_word, count_split
+from glove_bilstm.tokenization.vocabulary import as_one_word, count_split, splitter
 from glove_bilstm.tokenization.word_level import PreTrainedTokenizerFast
 from glove_bilstm.training.linear_map import fit_map
 from glove_bilstm.vectors.errors import InputError
@@ -75,10 +75,10 @@ class Extension:
         text = f"added {len(self.added):,} of {new:,} new words"
         text += f" ({', '.join(left_out)})" if left_out else ""
         text += f"; {self.total:,} words now"
-        if self.mapped and self.added:
+        if self.added and self.mapped:
             text += f"; mapped to where training moved the others (error {self.map_error:.4f}, "
             text += f"{self.identity_error:.4f} unmapped)"
-        elif not self.exact:
+        elif self.added and not self.exact:
             text += f"; the vectors' own rows, though training moved the others (error {self.identity_error:.3f})"
         return text
 
@@ -102,7 +102,8 @@ def extend_vocabulary(
     Args:
         model: Any GloveBiLSTM model. An optimizer made for it before doesn't fit it afterwards.
         tokenizer: The model's own.
-        vectors: Those that the model was made from: all, or at least those of the new words and some of the model's.
+        vectors: Those that the model was made from: all, or at least those of the new words and some of the model's,
+            loaded with the profile that ``model.config.word_vectors`` names, by whose spellings they are looked for.
         words: Words to add, in this order. They are spelled as the tokenizer spells them ("Paris" may become "paris").
         texts: Texts whose words to add instead, the most frequent first.
 
@@ -129,12 +130,13 @@ def extend_vocabulary(
     vectors = vectors.with_profile((model.config.word_vectors or {}).get("profile", vectors.profile))
     known_rows = _compare(model, tokenizer, vectors, vocabulary)
 
+    split = splitter(tokenizer.backend_tokenizer.normalizer, tokenizer.backend_tokenizer.pre_tokenizer)
     unreachable: list[str] = []
     if texts is not None:
-        counts = count_split(texts, _splitter(tokenizer))
+        counts = count_split(texts, split)
         counts = Counter(dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))))
     else:
-        counts, unreachable = _spell(tokenizer, given)
+        counts, unreachable = _spell(tokenizer, split, given)
     new = [word for word in counts if word not in vocabulary]
     found = {word: row[1] for word in new if (row := vectors.find(word)) is not None}
     missing = sorted(((word, counts[word]) for word in new if word not in found), key=lambda entry: -entry[1])
@@ -192,10 +194,11 @@ def _vocabulary(tokenizer: TokenizersBackend) -> dict[str, int]:
     Raises:
         InputError: The tokenizer isn't one that words can be put at the end of.
     """
-    if not isinstance(tokenizer.backend_tokenizer.model, WordLevel):
+    backend = tokenizer.backend_tokenizer
+    if not isinstance(backend.model, WordLevel) or backend.normalizer is None or backend.pre_tokenizer is None:
         raise InputError("Only a tokenizer with one id for each word, as build_tokenizer makes it, can be extended.")
     # It comes in another order every time, and a sum's last bit depends on the order.
-    unordered = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
+    unordered = backend.get_vocab(with_added_tokens=False)
     vocabulary = dict(sorted(unordered.items(), key=lambda entry: entry[1]))
     added = [token for token in tokenizer.added_tokens_encoder if token not in vocabulary]
     if added:
@@ -208,22 +211,10 @@ def _vocabulary(tokenizer: TokenizersBackend) -> dict[str, int]:
     return vocabulary
 
 
-def _splitter(tokenizer: TokenizersBackend) -> Callable[[str], list[str]]:
-    """A function that gives the words of a text as the tokenizer looks them up."""
-    normalizer, pre_tokenizer = tokenizer.backend_tokenizer.normalizer, tokenizer.backend_tokenizer.pre_tokenizer
-
-    def split(text: str) -> list[str]:
-        normalized = text if normalizer is None else normalizer.normalize_str(text)
-        return (
-            [normalized] if pre_tokenizer is None else [word for word, _ in pre_tokenizer.pre_tokenize_str(normalized)]
-        )
-
-    return split
-
-
-def _spell(tokenizer: TokenizersBackend, words: Iterable[str]) -> tuple[Counter[str], list[str]]:
+def _spell(
+    tokenizer: TokenizersBackend, split: Callable[[str], list[str]], words: Iterable[str]
+) -> tuple[Counter[str], list[str]]:
     """Words as the tokenizer looks them up, in the order given, and those that it makes no or several words of."""
-    split = _splitter(tokenizer)
     counts: Counter[str] = Counter()
     unreachable = []
     for word in words:
@@ -274,7 +265,8 @@ def _compare(
     if len(shared) < ENOUGH_KNOWN:
         raise InputError(
             f"These vectors have {len(shared)} of the model's words, too few to tell whether it was made from them. "
-            "Load all vectors, or those of its words too: load_vectors(name, words=[*tokenizer.get_vocab(), *words])."
+            "Load all vectors, or those of its words too: load_vectors(name, words=[*tokenizer.get_vocab(), *words], "
+            f"profile={vectors.profile!r})."
         )
     original = np.stack(list(shared.values()))  # [N, D]
     present = weight[list(shared)].float().cpu().numpy()  # [N, D]

@@ -29,7 +29,7 @@ def find_binary_dimension(head: bytes) -> int:
     With a wrong one, words hold parts of numbers, and numbers parts of words: a letter as a number's last byte makes
     it huge. Where no dimension fits, the header's is given.
     """
-    line, _, data = head.partition(b"\n")
+    line, _, data = head.removeprefix(codecs.BOM_UTF8).partition(b"\n")
     header = find_header(line)
     assert header is not None  # or the format would have been another
     if _share_of_rows(data, header[1]) >= 0.9:

@@ -228,7 +228,7 @@ class _Model:
 
 
 def _cut_off(file: VectorsFile) -> InputError:
-    return InputError(f"{file} is a fastText model that ends too early or is damaged. Fetch it again.")
+    return InputError(f"{file} is a fastText model that ends too early or is damaged. Delete it, and fetch it again.")
 
 
 def is_fasttext(head: bytes) -> bool:

@@ -53,7 +53,9 @@ def map_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
                 start, stop = entry["data_offsets"]
                 arrays[name] = np.asarray(content[start:stop]).view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
     except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
-        raise InputError(f"{path} is a damaged safetensors file ({error}). Fetch or make it again.") from error
+        raise InputError(
+            f"{path} is a damaged safetensors file ({error}). Delete it, and fetch or make it again."
+        ) from error
     return arrays, metadata
 
 

@@ -1,5 +1,6 @@
 """The tokens that a vocabulary begins with, named once."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 PAD_TOKEN = "<pad>"
@@ -33,7 +34,7 @@ def in_id_order(vocabulary: Iterable[str] | Mapping[str, int]) -> list[str]:
             raise ValueError(f"The vocabulary holds {word!r}, which isn't a string.")
     words = [word for word in ordered if word not in NO_WORDS]
     if len(set(words)) != len(words):
-        repeated = next(word for position, word in enumerate(words) if word in words[:position])
+        ((repeated, _),) = Counter(words).most_common(1)
         raise ValueError(f"The vocabulary holds {repeated!r} twice; each word has one id.")
     tokens = [*SPECIAL_TOKENS, *([SEP_TOKEN] if SEP_TOKEN in ordered else []), *words]
     if isinstance(vocabulary, Mapping):

@@ -110,7 +110,9 @@ class VectorsFile:
                 raise self._damaged(error) from error  # BadGzipFile, bz2's and zstd's
 
     def _damaged(self, error: Exception) -> InputError:
-        return InputError(f"{self} is damaged: its compressed data can't be read ({error}). Fetch it again.")
+        return InputError(
+            f"{self} is damaged: its compressed data can't be read ({error}). Delete it, and fetch it again."
+        )
 
     def _choose_member(self, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         """The one file that `member` means; without one, the only file there is."""

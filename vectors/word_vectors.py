@@ -79,7 +79,9 @@ class WordVectors:
         return {word: row for row, word in enumerate(self.words)}
 
     def with_profile(self, profile: str) -> "WordVectors":
-        """The same vectors, whose words are looked for under the spellings of another tokenization profile.
+        """The same vectors, whose words are looked for under another profile's spellings, among the rows held here.
+
+        `load_vectors` with `words` holds only their spellings under the profile that it is given.
 
         Raises:
             ValueError: There is no such profile.
@@ -181,8 +183,8 @@ def load_vectors(
     """Read word vectors, holding only the rows that are wanted.
 
     The format is told by the file's content: GloVe's text, word2vec's text and binary, fastText's ``.vec`` and
-    ``.bin``, plain or compressed as gz, bz2, xz, zst or zip; and safetensors. What was read is kept beside the Hub's
-    cache and mapped into memory the next time.
+    ``.bin``, plain or compressed as gz, bz2, xz, zst or zip; and safetensors. What was read is kept in ``HF_HOME``
+    and mapped into memory the next time.
 
     Args:
         name: The name of a published set, such as ``"glove.6B.100d"``, which is fetched the first time; ``"demo"`` for
