@@ -24,8 +24,9 @@ def measure(dataset: str, vectors: str, seed: int, max_texts: int) -> list[dict[
     from glove_bilstm import build_tokenizer
     from glove_bilstm.inference.bulk import evaluate_texts
     from glove_bilstm.tokenization.vocabulary import count_words
-    from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+    from glove_bilstm.training.arguments import DataArguments, ModelArguments
     from glove_bilstm.training.run import train_classifier
+    from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
     from glove_bilstm.vectors.special_tokens import SPECIAL_TOKENS, in_id_order
 
     with tempfile.TemporaryDirectory() as folder:

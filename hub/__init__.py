@@ -1,1 +1,1 @@
-"""What a saved model looks like from outside: its folder and its card."""
+"""A saved model's folder and card, and pushing it to the Hub."""

@@ -15,8 +15,8 @@ from scipy.special import expit, softmax
 from sklearn.metrics import confusion_matrix
 
 from glove_bilstm.tokenization.word_level import encode_texts
-from glove_bilstm.training.metrics import thresholds_of
-from glove_bilstm.training.run import Answers, TrainingResult
+from glove_bilstm.training.metrics import applying
+from glove_bilstm.training.run import TrainingResult
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 
 BINS = 15
@@ -31,11 +31,12 @@ TIMED = 200
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the probabilities can be believed (Guo et al. 2017, <https://arxiv.org/abs/1706.04599>).
+    """How far the probabilities can be believed: the expected calibration error (ECE) and its bins.
+
+    As in Guo et al. 2017, <https://arxiv.org/abs/1706.04599>.
 
     Attributes:
-        error: The expected calibration error: the mean distance between `confidence` and `right`, each bin weighed by
-            its count.
+        error: The ECE: the mean distance between `confidence` and `right`, each bin weighed by its count.
         confidence: Each bin's mean probability.
         right: The share of each bin's answers that are right; of several labels, of its labels that are true.
         counts: The answers, or labels, in each bin; empty bins are left out.
@@ -87,13 +88,13 @@ def count_confusions(result: TrainingResult) -> np.ndarray:
     """How often each label was taken for each other on validation.
 
     Returns:
-        Single-label: ``[C, C]``, a row for what is right, a column for what was said. Multi-label: ``[C, 2, 2]``, for
-        each label the same of its being there.
+        Single-label: ``[C, C]``, a row for the true class, a column for the predicted one. Multi-label: ``[C, 2, 2]``,
+        for each label the same of its being there.
     """
     answers = result.answers["validation"]
     if result.data.problem_type == MULTI_LABEL:
-        right, said = answers.references.astype(bool), _applying(result, answers).astype(bool)
-        pairs = [[~right & ~said, ~right & said], [right & ~said, right & said]]
+        true, predicted = answers.references.astype(bool), applying(result.model.config, answers.logits)
+        pairs = [[~true & ~predicted, ~true & predicted], [true & ~predicted, true & predicted]]
         return np.array(pairs).sum(axis=2).transpose(2, 0, 1)  # scikit-learn takes one label for two classes
     labels = np.arange(len(result.data.labels))
     return confusion_matrix(answers.references, answers.logits.argmax(axis=1), labels=labels)
@@ -128,24 +129,25 @@ def find_worst_answers(result: TrainingResult) -> list[WrongAnswer]:
     answers, names = result.answers["validation"], result.data.labels
     logits, references = answers.logits, answers.references
     if result.data.problem_type == REGRESSION:
-        values, right = logits.reshape(-1), references.reshape(-1)
-        wrong = np.argsort(-np.abs(values - right), kind="stable")[:MOST_ERRORS]
-        return [WrongAnswer(_text(result, row), f"{right[row]:.6g}", f"{values[row]:.6g}", None) for row in wrong]
+        values, true = logits.reshape(-1), references.reshape(-1)
+        wrong = np.argsort(-np.abs(values - true), kind="stable")[:MOST_ERRORS]
+        return [WrongAnswer(_text(result, row), f"{true[row]:.6g}", f"{values[row]:.6g}", None) for row in wrong]
     if result.data.problem_type == MULTI_LABEL:
-        said, right = _applying(result, answers), references.astype(bool)
-        loss = np.logaddexp(0, np.where(right, -logits, logits)).sum(axis=1)  # [N]
-        rows = np.flatnonzero((said != right).any(axis=1))
+        predicted, true = applying(result.model.config, logits), references.astype(bool)
+        loss = np.logaddexp(0, np.where(true, -logits, logits)).sum(axis=1)  # [N]
+        rows = np.flatnonzero((predicted != true).any(axis=1))
         wrong = rows[np.argsort(-loss[rows], kind="stable")][:MOST_ERRORS]
         return [
-            WrongAnswer(_text(result, row), _names(names, right[row]), _names(names, said[row]), None) for row in wrong
+            WrongAnswer(_text(result, row), _names(names, true[row]), _names(names, predicted[row]), None)
+            for row in wrong
         ]
     shares = softmax(logits, axis=1)  # [N, C]
-    said = shares.argmax(axis=1)
-    rows = np.flatnonzero(said != references)
-    wrong = rows[np.argsort(-shares[rows, said[rows]], kind="stable")][:MOST_ERRORS]
+    predicted = shares.argmax(axis=1)
+    rows = np.flatnonzero(predicted != references)
+    wrong = rows[np.argsort(-shares[rows, predicted[rows]], kind="stable")][:MOST_ERRORS]
     return [
-        WrongAnswer(_text(result, row), names[int(references[row])], names[said[row]], float(shares[row, said[row]]))
-        for row in wrong
+        WrongAnswer(_text(result, row), names[int(references[row])], names[answer], float(shares[row, answer]))
+        for row, answer in zip(wrong, predicted[wrong], strict=True)
     ]
 
 
@@ -191,7 +193,7 @@ def time_model(result: TrainingResult) -> Speed:
             model(**tokenizer.pad({"input_ids": encoded[first : first + 64]}, return_tensors="pt"))
     seconds = time.perf_counter() - start
     model.train(was_training)
-    words = statistics.median(map(len, encode_texts(tokenizer, texts)))
+    words = statistics.median(map(len, encoded))
     return Speed(
         1e3 * statistics.median(alone[1:]), len(texts) / seconds, words, processor_name(), torch.get_num_threads()
     )
@@ -203,11 +205,6 @@ def processor_name() -> str:
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _applying(result: TrainingResult, answers: Answers) -> np.ndarray:
-    """Which labels the model gives each text, ``[N, C]``."""
-    return expit(answers.logits) >= thresholds_of(result.model.config)
 
 
 def _names(labels: Sequence[str], which: np.ndarray) -> str:

@@ -3,49 +3,38 @@
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import ModelCard
 
 from glove_bilstm.hub.assessment import (
     TIMED,
     calibrate,
-    choose_examples,
     count_confusions,
     find_worst_answers,
     time_model,
 )
+from glove_bilstm.hub.files import CONFUSIONS, RELIABILITY, VALUES
+from glove_bilstm.hub.metadata import CardArguments, make_metadata, name_dataset
 from glove_bilstm.hub.pictures import MOST_LABELS, draw_confusions, draw_reliability, draw_values
-from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.checkpoints import decisive_options
 from glove_bilstm.training.metrics import thresholds_of
 from glove_bilstm.training.run import TrainingResult
-from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
+from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, figure_text
+from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.vectors.drift import Drift
 from glove_bilstm.vectors.named_sets import NAMED_SETS
-from glove_bilstm.vectors.sources import DEMO
 
-TASK = "text-classification"
-METRICS: dict[ProblemType, dict[str, str]] = {
-    SINGLE_LABEL: {"accuracy": "accuracy", "f1": "f1", "matthews_correlation": "matthews_correlation"},
-    MULTI_LABEL: {"accuracy": "accuracy", "f1": "f1"},
-    REGRESSION: {"mse": "mse", "mae": "mae", "r2": "r_squared", "pearson": "pearsonr", "spearman": "spearmanr"},
-}
-"""Those of our figures that the Hub knows → its names for them."""
 FIGURES_SAY = {
     SINGLE_LABEL: "`f1` is the mean over the classes.",
     MULTI_LABEL: "`accuracy` is the share of texts with all labels right, `f1` the mean over the labels.",
     REGRESSION: "The loss is that of standardised targets.",
 }
-IN_FULL = {"f1": {SINGLE_LABEL: "F1, the mean over the classes", MULTI_LABEL: "F1, the mean over the labels"}}
-"""Of figures that the Hub's name doesn't tell all of."""
 KINDS = ("precision", "recall", "f1")
-RELIABILITY, CONFUSIONS, VALUES = PICTURES = ("reliability.png", "confusion_matrix.png", "predictions.png")
 VOCABULARY = ("min_frequency", "min_frequency_without_vector", "max_vocabulary", "extra_words", "oov")
 ARCHITECTURE = (
     *("embedding_dim", "hidden_size", "num_hidden_layers", "bidirectional", "pooling"),
@@ -53,38 +42,8 @@ ARCHITECTURE = (
 )
 LONGEST_TEXT = 300
 """Characters of a text that is shown."""
-MEASURED_ON = re.compile(r"^<!-- Measured on weights with the SHA-256: ([0-9a-f]{64}) -->$", re.MULTILINE)
-"""The last line of a card, which no reader sees."""
 EXAMPLE = "I didn't expect much, and was wrong."
 SECOND = "I expected little."
-
-
-@dataclass
-class CardArguments:
-    """What only its maker knows of a model.
-
-    Attributes:
-        license: Of the model, as the Hub names it ("apache-2.0", "mit", …). None: the card names none.
-        language: Of its texts, by the codes that the Hub uses ("en", "de", …). None: the card names none.
-    """
-
-    license: str | None = None
-    language: str | None = None
-
-    def metadata(self, **measured: Any) -> ModelCardData:
-        """What the Hub reads of a card: this, what every model of the package has, and what a run measured."""
-        return ModelCardData(
-            license=self.license,
-            language=self.language,
-            library_name="transformers",
-            pipeline_tag=TASK,
-            tags=["glove-bilstm", "bilstm", "word-vectors", "text-classification"],
-            **measured,
-        )
-
-    def head(self) -> str:
-        """The head of a card, as far as it is known before the run."""
-        return f"---\n{self.metadata().to_yaml()}\n---\n"
 
 
 def make_card(
@@ -106,7 +65,7 @@ def make_card(
     epochs, told_epochs = result.metrics["epoch"], training.num_train_epochs
     embedding_share = result.model.get_input_embeddings().weight.numel() / result.model.num_parameters()
     return ModelCard.from_template(
-        _metadata(result, model_id, about),
+        make_metadata(result, model_id, about),
         template_str=(files("glove_bilstm.hub") / "model_card.md").read_text(encoding="utf-8"),
         version=version("glove-bilstm"),
         model_name=Path(model_id).name,
@@ -124,7 +83,7 @@ def make_card(
         **_results(result),
         pictures=pictures,
         speed=_speed(result),
-        dataset=_dataset_name(result),
+        dataset=name_dataset(data.dataset)[0],
         validation_share=None if result.data.own_validation else f"{100 * data.validation_share:g}%",
         split_sizes=", ".join(f"{len(split):,} {name}" for name, split in result.data.splits.items()),
         vectors=vectors,
@@ -184,42 +143,6 @@ def draw_pictures(result: TrainingResult, folder: Path) -> list[str]:
     return [RELIABILITY, CONFUSIONS]
 
 
-def _metadata(result: TrainingResult, model_id: str, about: CardArguments) -> ModelCardData:
-    """What the Hub reads."""
-    metrics = METRICS[result.data.problem_type]
-    name = _dataset_name(result)
-    dataset = str(result.arguments[0].dataset)
-    on_the_hub = dataset != DEMO and not Path(dataset).exists()
-    return about.metadata(
-        datasets=[dataset] if on_the_hub else None,
-        metrics=list(metrics.values()),
-        model_name=Path(model_id).name,
-        widget=(
-            None
-            if result.data.are_pairs
-            else [{"text": text, "example_title": title} for text, title in choose_examples(result)] or None
-        ),
-        eval_results=[
-            EvalResult(
-                task_type=TASK,
-                dataset_type=dataset if on_the_hub else name,
-                dataset_name=name,
-                dataset_split=split,
-                metric_type=hub_name,
-                metric_name=IN_FULL.get(metric, {}).get(result.data.problem_type),
-                metric_value=float(_figure(metric, figures[metric])),
-            )
-            for split, figures in result.figures.items()
-            for metric, hub_name in metrics.items()
-        ],
-    )
-
-
-def _dataset_name(result: TrainingResult) -> str:
-    dataset = str(result.arguments[0].dataset)
-    return "the bundled demo reviews" if dataset == DEMO else Path(dataset).name
-
-
 def _results(result: TrainingResult) -> dict[str, Any]:
     """The figures as tables, and what stands behind them."""
     figures, labels = result.figures, result.data.labels
@@ -228,7 +151,7 @@ def _results(result: TrainingResult) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "results": {
             "columns": list(figures),
-            "rows": [[name, *(_figure(name, of_split[name]) for of_split in figures.values())] for name in whole],
+            "rows": [[name, *(figure_text(name, of_split[name]) for of_split in figures.values())] for name in whole],
         },
         "worst": [
             [
@@ -257,7 +180,7 @@ def _results(result: TrainingResult) -> dict[str, Any]:
     }
     counts = count_confusions(result)
     if several:
-        rows = [[both, said, right, neither] for (neither, said), (right, both) in counts.tolist()]
+        rows = [[both, predicted, true, neither] for (neither, predicted), (true, both) in counts.tolist()]
     else:
         rows = counts.tolist()
     if several or len(labels) <= MOST_LABELS:
@@ -280,13 +203,13 @@ def _results(result: TrainingResult) -> dict[str, Any]:
 
 
 def _most_confused(counts: np.ndarray, labels: list[str]) -> tuple[list[list[str]], int]:
-    """The most frequent confusions (what is right, what was said, and how often), and how many there are."""
+    """The most frequent confusions (true, predicted, and how often), and how many there are."""
     wrong = counts - np.diag(np.diag(counts))
     most = np.argsort(-wrong, axis=None, kind="stable")[:MOST_LABELS]
     rows = [
-        [_cell(labels[true]), _cell(labels[said]), f"{wrong[true, said]:,}"]
-        for true, said in zip(*np.unravel_index(most, wrong.shape), strict=True)
-        if wrong[true, said]
+        [_cell(labels[true]), _cell(labels[predicted]), f"{wrong[true, predicted]:,}"]
+        for true, predicted in zip(*np.unravel_index(most, wrong.shape), strict=True)
+        if wrong[true, predicted]
     ]
     return rows, int(np.count_nonzero(wrong))
 
@@ -323,11 +246,6 @@ def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
 
 
-def _figure(name: str, value: float) -> str:
-    """A figure as the card shows it; errors are in the target's own units, which may be small."""
-    return f"{value:.6g}" if name in ("mse", "mae") else f"{value:.4f}"
-
-
 def _cell(text: str) -> str:
     """A label as a cell of a Markdown table shows it."""
     return _word(" ".join(text.split()))
@@ -337,13 +255,11 @@ def _drift(drift: Drift) -> dict[str, Any]:
     """How far the word vectors moved, in words and as rows of tables."""
     return {
         "summary": str(drift),
-        "bands": [[name, f"{band.words:,}", f"{band.mean_distance:.3g}"] for name, band in drift.by_count.items()],
+        "bands": drift.band_rows(),
         "words": [
             [
                 _word(moved.word),
-                "" if moved.count is None else f"{moved.count:,}",
-                f"{moved.distance:.3g}",
-                "" if moved.cosine is None else f"{moved.cosine:.3f}",
+                *moved.cells(),
                 " · ".join(map(_word, moved.nearest_before)),
                 "the same"
                 if moved.nearest_after and moved.nearest_after == moved.nearest_before

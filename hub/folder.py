@@ -1,19 +1,16 @@
 """The folder of a trained model."""
 
-import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from transformers.utils import SAFE_WEIGHTS_NAME
-
-from glove_bilstm.hub.card import PICTURES, CardArguments, draw_pictures, make_card
+from glove_bilstm.hub.card import draw_pictures, make_card
+from glove_bilstm.hub.files import CARD, CONFIG, COVERAGE, DRIFT, HANDLER, MARK, PICTURES, RESULTS, WEIGHTS, write_json
 from glove_bilstm.hub.hashes import hash_of
+from glove_bilstm.hub.metadata import CardArguments
 from glove_bilstm.training.run import TrainingResult
 
-HANDLER = "handler.py"
-DRIFT = "drift.json"
 PREFIX = ".incomplete-"
 """Of the folder in which a model is written, beside where it goes."""
 OPTIONAL = (DRIFT, *PICTURES)
@@ -49,18 +46,18 @@ def write_model_folder(
         result.model.save_pretrained(staging)
         result.tokenizer.save_pretrained(staging)
         # The library makes a file for the owner alone; a server may run as another user.
-        (staging / SAFE_WEIGHTS_NAME).chmod((staging / "config.json").stat().st_mode)
+        (staging / WEIGHTS).chmod((staging / CONFIG).stat().st_mode)
         shutil.copy(Path(__file__).with_name(HANDLER), staging / HANDLER)
         pictures = draw_pictures(result, staging)
         card = make_card(result, repo_id or output_dir.resolve().name, about or CardArguments(), pictures)
-        card.save(staging / "README.md")
-        with (staging / "README.md").open("a", encoding="utf-8") as opened:
-            opened.write(f"\n<!-- Measured on weights with the SHA-256: {hash_of(staging / SAFE_WEIGHTS_NAME)} -->\n")
-        write_json(staging / "coverage.json", {name: split.to_dict() for name, split in result.coverage.items()})
+        card.save(staging / CARD)
+        with (staging / CARD).open("a", encoding="utf-8") as opened:
+            opened.write(f"\n{MARK.format(hash_of(staging / WEIGHTS))}\n")
+        write_json(staging / COVERAGE, {name: split.to_dict() for name, split in result.coverage.items()})
         if result.drift is not None:
             write_json(staging / DRIFT, result.drift.to_dict())
-        write_json(staging / "all_results.json", result.metrics)
-        configuration_last = sorted(staging.iterdir(), key=lambda file: file.name == "config.json")
+        write_json(staging / RESULTS, result.metrics)
+        configuration_last = sorted(staging.iterdir(), key=lambda file: file.name == CONFIG)
         try:
             for name in dict.fromkeys([*(file.name for file in reversed(configuration_last)), *OPTIONAL]):
                 if (output_dir / name).exists():
@@ -76,13 +73,3 @@ def write_model_folder(
             raise
     finally:
         shutil.rmtree(workspace)
-
-
-def write_json(file: Path, content: object) -> None:
-    """Write JSON that a person can read, beside and then moved in."""
-    beside = file.with_name(f".{file.name}.incomplete")
-    try:
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)

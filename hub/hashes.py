@@ -1,12 +1,15 @@
 """What a file was made from, by hashes."""
 
+from __future__ import annotations
+
 import hashlib
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from huggingface_hub.hf_api import RepoFile
+from glove_bilstm.hub.files import read_json
 
-from glove_bilstm.vectors.errors import InputError
+if TYPE_CHECKING:  # it takes a quarter of a second, and `predict` needs no Hub
+    from huggingface_hub.hf_api import RepoFile
 
 
 def hash_of(file: Path) -> str:
@@ -25,10 +28,7 @@ def is_export_of(report: Path, weights: Path) -> bool:
     Raises:
         InputError: The report isn't JSON.
     """
-    try:
-        told = json.loads(report.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{report} is not JSON: {error}.") from error
+    told = read_json(report)
     return isinstance(told, dict) and told.get("model_sha256") == hash_of(weights)
 
 

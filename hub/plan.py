@@ -7,21 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glove_bilstm.hub.card import MEASURED_ON, PICTURES
+from glove_bilstm.hub.files import (
+    CARD,
+    CONFIG,
+    COVERAGE,
+    DRIFT,
+    HANDLER,
+    MEASURED_ON,
+    PICTURES,
+    RESULTS,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    WEIGHTS,
+    read_json,
+)
 from glove_bilstm.hub.hashes import hash_of, is_export_of
-from glove_bilstm.hub.scan import read_json, scan_file
+from glove_bilstm.hub.scan import scan_file
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
 ONNX = "onnx"
 """The folder in a model's own that `glove-bilstm export` may write."""
-MEASURED = ("all_results.json", "drift.json", *PICTURES)
+MEASURED = (RESULTS, DRIFT, *PICTURES)
 """What was measured on the weights, and tells of no others."""
 OTHERS = (
-    *(*TOKENIZER, CARD, "coverage.json", "handler.py"),
+    *(TOKENIZER, TOKENIZER_CONFIG, CARD, COVERAGE, HANDLER),
     *MEASURED,
     *(
         f"{ONNX}/{name}"
@@ -53,10 +64,10 @@ def plan_push(folder: Path) -> Plan:
         InputError: The folder holds no whole model of this package, or a file has a secret or a path of this machine
             in it, or isn't what its name says.
     """
-    missing = [name for name in (CONFIG, WEIGHTS, *TOKENIZER) if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG) if not (folder / name).is_file()]
     if missing:
         raise InputError(f"{folder} is no model folder: it has no {' and no '.join(missing)}.")
-    config = _read_config((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
+    config = _read_config(folder / CONFIG)
     if config.get("model_type") != GloveBiLSTMConfig.model_type:
         raise InputError(f"{folder / CONFIG} is a model of the type {config.get('model_type')!r}, not this package's.")
     auto_map = config.get("auto_map") or {}
@@ -106,8 +117,8 @@ def content_of(file: Path, repo_id: str) -> Path | bytes:
     """What is pushed of a file: itself, but for the card, which names the repository, and the tokenizer's class."""
     if file.name == CARD:
         return name_after_repository(file.read_text(encoding="utf-8"), repo_id).encode()
-    if file.name == "tokenizer_config.json":
-        config = _read_config(file.read_text(encoding="utf-8"), str(file))
+    if file.name == TOKENIZER_CONFIG:
+        config = _read_config(file)
         # What `AutoTokenizer` saves, in transformers 5; transformers 4 and other tools don't know it.
         if config.get("tokenizer_class") == "TokenizersBackend":
             config["tokenizer_class"] = "PreTrainedTokenizerFast"
@@ -140,6 +151,6 @@ def name_after_repository(card: str, repo_id: str) -> str:
     return title.sub(lambda _: f"# {new}", renamed, count=1)
 
 
-def _read_config(text: str, where: str) -> dict[str, Any]:
-    config = read_json(text, where)
+def _read_config(file: Path) -> dict[str, Any]:
+    config = read_json(file)
     return config if isinstance(config, dict) else {}

@@ -22,20 +22,12 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # loaded when it is first used
 
 from glove_bilstm.hub.calls import call_hub
+from glove_bilstm.hub.files import CARD, CONFIG
 from glove_bilstm.hub.hashes import is_same
-from glove_bilstm.hub.plan import (
-    CARD,
-    CONFIG,
-    MEASURED,
-    OTHERS,
-    Plan,
-    content_of,
-    digest_of,
-    name_after_repository,
-    plan_push,
-)
+from glove_bilstm.hub.plan import MEASURED, OTHERS, Plan, content_of, digest_of, name_after_repository, plan_push
 from glove_bilstm.hub.refusals import LOG_IN
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
@@ -163,7 +155,7 @@ class Destination:
 
         def download() -> bytes:
             address = hf_hub_url(self.repo_id, CONFIG, revision=found.sha)
-            answer = get_session().get(address, headers=self._authorization())
+            answer = get_session().get(address, headers=build_hf_headers(token=self.token))
             hf_raise_for_status(answer)
             return answer.content
 
@@ -188,7 +180,7 @@ class Destination:
 
         def validate() -> list[str]:
             wanted = {"content": card, "repoType": "model"}
-            answer = get_session().post(address, json=wanted, headers=self._authorization())
+            answer = get_session().post(address, json=wanted, headers=build_hf_headers(token=self.token))
             found = answer.json() if answer.status_code in (200, 400) else {}  # of others it may be a page
             if not found.get("errors"):
                 hf_raise_for_status(answer)
@@ -287,9 +279,6 @@ class Destination:
         address = self._ask(commit, arrived, f"{api.endpoint}/{self.repo_id}/{history}")
         self.made.clear()
         return address
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token or get_token()}"}
 
     def _ask(
         self, call: Callable[[], Result], arrived: Callable[[], Result | None] | None = None, look_at: str = ""

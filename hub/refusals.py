@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import httpx2
 from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 BUSY = (408, 429)
 """Statuses that pass, as those from 500 do."""
@@ -97,10 +97,6 @@ def _read_answer(error: HfHubHTTPError, repo_id: str, file: str) -> Failure:
         return Failure(
             f"Your token has no permission to write to {repo_id}: {words}. Use one that may write, or push to your "
             "own namespace."
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return Failure(
-            f"{repo_id} has no such --revision, and a pull request needs one that is there. Look at the spelling."
         )
     if status == 404 and isinstance(error, RepositoryNotFoundError):
         return Failure(

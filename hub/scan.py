@@ -3,16 +3,16 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
+from glove_bilstm.hub.files import COVERAGE, DRIFT, TOKENIZER, read_json
 from glove_bilstm.vectors.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 """What every PNG begins with."""
-WORD_LISTS = ("tokenizer.json", "coverage.json", "drift.json")
+WORD_LISTS = (TOKENIZER, COVERAGE, DRIFT)
 """Files of words, which may look like paths."""
 SECRETS = re.compile(
     r"\b(?:hf_\w{30,}|api_org_\w{30,}|gh[pousr]_\w{30,}|github_pat_\w{22,}|glpat-[\w-]{20,}|AKIA[0-9A-Z]{16}|"
@@ -84,21 +84,5 @@ def _read(file: Path) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{file} isn't UTF-8 text ({error}). Save it as UTF-8.") from error
     if file.suffix == ".json":
-        read_json(text, str(file))
+        read_json(file)
     return text
-
-
-def read_json(text: str, where: str) -> Any:
-    """Parse JSON.
-
-    Args:
-        text: What was read.
-        where: Where it was read, for the message.
-
-    Raises:
-        InputError: It is none.
-    """
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where} is not JSON: {error}.") from error

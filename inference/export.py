@@ -11,18 +11,17 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from scipy.special import expit
 from tokenizers import Tokenizer
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from glove_bilstm.hub.folder import write_json
+from glove_bilstm.hub.files import write_json
 from glove_bilstm.inference import onnx_classifier
 from glove_bilstm.inference.bulk import predict_logits
 from glove_bilstm.inference.export_folder import REPORT, RUNTIME, new_folder
 from glove_bilstm.inference.onnx_classifier import CONFIG, MODEL, TOKENIZER, OnnxClassifier, Text
 from glove_bilstm.inference.onnx_graph import EmbeddingDtype, build_graph
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.training.metrics import measure, thresholds_of
+from glove_bilstm.training.metrics import applying, measure
 from glove_bilstm.training.tasks import BEST_METRIC, MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from glove_bilstm.vectors.errors import InputError
 from glove_bilstm.vectors.special_tokens import SPECIAL_TOKENS
@@ -301,5 +300,5 @@ def answers(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
     if config.problem_type == REGRESSION:
         return logits
     if config.problem_type == MULTI_LABEL:
-        return (expit(logits) >= thresholds_of(config)).astype(np.float64)
+        return applying(config, logits).astype(np.float64)
     return logits.argmax(axis=-1)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from glove_bilstm.hub.files import beside
 from glove_bilstm.inference import onnx_classifier
-from glove_bilstm.inference.journal import beside, claim
+from glove_bilstm.inference.journal import claim
 from glove_bilstm.inference.onnx_classifier import FILES
 from glove_bilstm.vectors.errors import InputError
 

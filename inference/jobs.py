@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from glove_bilstm.hub.files import new_file
+from glove_bilstm.inference.backends import Classify
 from glove_bilstm.inference.journal import Journal, claim, counted, is_done, note_done
 from glove_bilstm.inference.onnx_classifier import BATCH, Text, read_chunk
 from glove_bilstm.inference.parquet import Row, Types, append_columns, find_types
@@ -22,7 +24,6 @@ from glove_bilstm.inference.writing import (
     as_columns,
     as_json,
     check_target,
-    new_file,
     predicted_columns,
     write_rows,
 )
@@ -30,8 +31,6 @@ from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Classify = Callable[[Iterable[Text], int], Iterator[dict[str, Any]]]
-"""Texts, and how many to read in one batch → what `classify_texts` says of each, in their order."""
 OnError = Literal["stop", "skip"]
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 REPORTED = 20

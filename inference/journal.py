@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from glove_bilstm.hub.files import beside
 from glove_bilstm.inference.parquet import Row
 from glove_bilstm.vectors.errors import InputError
 
@@ -18,11 +19,6 @@ logger = logging.getLogger(__name__)
 
 FLUSHED = 1000
 """After how many answers what is known of them is on the disk: a killed process loses no more."""
-
-
-def beside(output: Path, kind: str) -> Path:
-    """A hidden file next to an output: its "lock", its "answers", what is "incomplete" of it, or that it is "done"."""
-    return output.with_name(f".{output.name}.{kind}")
 
 
 def counted(number: int, one: str, many: str) -> str:

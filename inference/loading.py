@@ -49,25 +49,31 @@ def load_classifier(
         device: Where it computes; see `find_device`.
 
     Raises:
-        InputError: There is no such model, the folder holds none, or the weights that the Hub sent are damaged; or
-            there is no such device.
+        InputError: There is no such model, the folder holds none in safetensors, or the weights that the Hub sent are
+            damaged; or there is no such device.
     """
     place = find_device(device)
     if Path(model).is_dir() and not (Path(model) / "config.json").is_file():
         raise InputError(f"{model} holds no model: it has no config.json. Name a folder that training wrote.")
     if not Path(model).exists() and not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", model):
         raise InputError(f"There is no folder {model}, and no repository on the Hub has such a name.")
-    if (Path(model) / "model.onnx").is_file() and not (Path(model) / SAFE_WEIGHTS_NAME).is_file():
+    if Path(model).is_dir() and not any(Path(model).glob("*.safetensors")):
+        if (Path(model) / "model.onnx").is_file():
+            raise InputError(
+                f"{model} is an exported model, which only `glove-bilstm predict` and OnnxClassifier read. Name the "
+                "folder that it was exported from."
+            )
         raise InputError(
-            f"{model} is an exported model, which only `glove-bilstm predict` and OnnxClassifier read. Name the "
-            "folder that it was exported from."
+            f"{model} holds no weights: it has no {SAFE_WEIGHTS_NAME}. Others, such as pytorch_model.bin, can run "
+            "code as they are loaded, so they are not read. Name a folder that training wrote."
         )
     try:
         # Our own classes need no trust; another model's code isn't run, nor is the user asked in the middle of a job.
+        # Nothing is unpickled: weights are safetensors.
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
         if not Path(model).is_dir():
             verify_download(model_folder(model) / SAFE_WEIGHTS_NAME, f"{model}'s {SAFE_WEIGHTS_NAME}")
-        options = {"dtype": dtype, "trust_remote_code": False}
+        options = {"dtype": dtype, "trust_remote_code": False, "use_safetensors": True}
         return AutoModelForSequenceClassification.from_pretrained(model, **options).to(place), tokenizer
     except Exception as error:  # each part of a broken folder raises its own
         raise InputError(

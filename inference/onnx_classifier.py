@@ -66,7 +66,8 @@ class OnnxClassifier:
         for name in FILES:
             if not (self.folder / name).is_file():
                 raise FileNotFoundError(f"{self.folder} holds no exported model: it has no {name}.")
-        self.threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.threads = threads or processors or 1
         for name, load in {CONFIG: self._configure, TOKENIZER: self._load_tokenizer, MODEL: self._load_model}.items():
             try:
                 load(self.folder / name)

@@ -59,8 +59,8 @@ def build_graph(
     length = graph.add("Gather", graph.add("Shape", "input_ids"), graph.hold(1, np.int64))
     places = graph.add("Range", graph.hold(0, np.int64), length, graph.hold(1, np.int64))  # [T]
     keys = graph.add("Sub", graph.add("Mul", "attention_mask", length), places)  # [B, T]
-    _, order = _second(graph, "TopK", keys, graph.add("Unsqueeze", length, graph.hold([0], np.int64)), axis=1)
-    ids = graph.add("GatherElements", "input_ids", order, axis=1)  # [B, T]
+    top = graph.add("TopK", keys, graph.add("Unsqueeze", length, graph.hold([0], np.int64)), outputs=2, axis=1)
+    ids = graph.add("GatherElements", "input_ids", f"{top}_1", axis=1)  # [B, T]
     lengths = graph.add("ReduceSum", "attention_mask", graph.hold([1], np.int64), keepdims=0)  # [B]
     lengths32 = graph.add("Cast", lengths, to=TensorProto.INT32)
     tokens = graph.add("Less", places, graph.add("Unsqueeze", lengths, graph.hold([1], np.int64)))  # [B, T]
@@ -100,11 +100,6 @@ def build_graph(
     )
     onnx.checker.check_model(made, full_check=True)
     return made
-
-
-def _second(graph: _Graph, operator: str, *inputs: str, **attributes: Any) -> tuple[str, str]:
-    name = graph.add(operator, *inputs, outputs=2, **attributes)
-    return name, f"{name}_1"
 
 
 def _numpy(weight: torch.Tensor) -> np.ndarray:

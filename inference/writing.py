@@ -4,19 +4,16 @@ import base64
 import csv
 import json
 import math
-import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
 
+from glove_bilstm.hub.files import new_file
 from glove_bilstm.inference import parquet
-from glove_bilstm.inference.journal import beside
 from glove_bilstm.inference.parquet import Row, Types
 from glove_bilstm.inference.reading import TextFile
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
@@ -55,18 +52,6 @@ def check_target(target: TextFile) -> None:
         raise InputError(f"{target.path} is a folder; name a file to write.")
     if target.path is not None and not target.path.absolute().parent.is_dir():
         raise InputError(f"There is no folder {target.path.parent} to write {target.path.name} into.")
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A file beside another, which must be claimed: it takes that one's place only when everything is written."""
-    # One name, which nobody else uses while the output is claimed: what a killed process left is replaced.
-    incomplete = beside(path, "incomplete")
-    try:
-        yield incomplete
-        os.replace(incomplete, path)
-    finally:
-        incomplete.unlink(missing_ok=True)
 
 
 def write_rows(target: TextFile, rows: Iterable[Row], types: Types) -> None:

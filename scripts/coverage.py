@@ -32,7 +32,7 @@ def run(argv: list[str]) -> None:
     """Count, look up, print."""
     options = parse(argv)
 
-    from glove_bilstm.hub.folder import write_json
+    from glove_bilstm.hub.files import write_json
     from glove_bilstm.scripts.tables import coverage_table, missing_table
     from glove_bilstm.tokenization.choice import AUTO, choose_profile, warn_of_low_coverage
     from glove_bilstm.tokenization.vocabulary import count_words

@@ -37,7 +37,7 @@ def run(argv: list[str]) -> None:
     from tqdm.auto import tqdm
     from transformers.utils.logging import disable_progress_bar
 
-    from glove_bilstm.hub.folder import write_json
+    from glove_bilstm.hub.files import write_json
     from glove_bilstm.inference.bulk import evaluate_texts
     from glove_bilstm.inference.loading import load_classifier
     from glove_bilstm.inference.pairs import check_pairs

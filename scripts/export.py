@@ -1,8 +1,10 @@
 """`glove-bilstm export`: a trained model as ONNX, small, checked, and independent of torch."""
 
 import argparse
+import os
 import re
 import sys
+from pathlib import Path
 
 from glove_bilstm.scripts.shared import command, make_parser, need, positive, user_path
 
@@ -89,8 +91,6 @@ def run(argv: list[str]) -> None:
     options = parse(argv)
     need("onnx", "onnxruntime")
 
-    from pathlib import Path
-
     from tqdm.auto import tqdm
     from transformers.utils.logging import disable_progress_bar
 
@@ -98,7 +98,7 @@ def run(argv: list[str]) -> None:
     from glove_bilstm.inference.bulk import as_references
     from glove_bilstm.inference.export import Variant, export_model, make_check
     from glove_bilstm.inference.export_folder import check_replaceable
-    from glove_bilstm.inference.loading import load_classifier
+    from glove_bilstm.inference.loading import load_classifier, model_folder
     from glove_bilstm.inference.pairs import check_pairs
     from glove_bilstm.inference.size_budget import best_within, candidates, draw_curve, measure_variants
     from glove_bilstm.scripts.tables import curve_table, export_table, size_text
@@ -117,7 +117,8 @@ def run(argv: list[str]) -> None:
         known = label_names(model.config)
         labels = read_known_labels(split, options.label_column, known, model.config.problem_type)
         references = as_references(labels, model.config)
-    name = Path(options.dataset or "the demo").name
+    # That of a link, not of what it leads to: in a cache, it is a hash.
+    name = Path(os.path.abspath(user_path(options.dataset))).name if options.dataset else "the demo"
     source = name if options.dataset and is_file_alone(options.dataset) else f"{name}, {split.name}"
     check = make_check(model, tokenizer, tqdm(texts, desc="torch", unit="text", disable=None), references, source)
 
@@ -136,7 +137,7 @@ def run(argv: list[str]) -> None:
         draw_curve(points, chosen, options.target_size, picture)
         print(f"A picture of it is in {picture}.\n")
         variant = chosen.variant
-    weights = Path(options.model) / "model.safetensors"
+    weights = model_folder(options.model) / "model.safetensors"
     sha256 = hash_of(weights) if weights.is_file() else None
     measured = export_model(model, tokenizer, variant, options.output, check, options.max_accuracy_drop, sha256)
     print(export_table(measured))

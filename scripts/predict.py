@@ -7,14 +7,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glove_bilstm.scripts.shared import add_computing, command, make_parser, need, positive, user_path
 
 if TYPE_CHECKING:
-    from glove_bilstm.inference.jobs import Classify
+    from glove_bilstm.inference.backends import Backend
     from glove_bilstm.inference.reading import TextFile
 
 logger = logging.getLogger("glove_bilstm")  # also where this file is run by itself, and is called "__main__"
@@ -116,8 +115,9 @@ def run(argv: list[str]) -> None:
     if options.texts:
         from glove_bilstm.scripts.tables import answers_table
 
-        problem_type, classify, _ = load(options, pairs=False)
-        print(answers_table(options.texts, list(classify(options.texts, options.batch_size)), problem_type))
+        model = load(options, pairs=False)
+        answers = list(model.classify(options.texts, options.batch_size))
+        print(answers_table(options.texts, answers, model.problem_type))
         return
 
     from tqdm.auto import tqdm
@@ -132,14 +132,14 @@ def run(argv: list[str]) -> None:
     if world > 1 and (source.path is None or target.path is None):
         raise InputError("Several processes read a file and write files; a pipe is for one.")
     columns = [options.text_column, *([options.text_pair_column] if options.text_pair_column else [])]
-    problem_type, classify, state = load(options, pairs=len(columns) == 2)
+    model = load(options, pairs=len(columns) == 2)
     job = Job(
         source=source,
         target=target,
         text_columns=columns,
-        problem_type=problem_type,
+        problem_type=model.problem_type,
         on_error=options.on_error,
-        identity={"model": state, "backend": options.backend, "dtype": options.dtype},
+        identity={"model": model.state, "backend": options.backend, "dtype": options.dtype},
         rows=shard(source, rank, world) if world > 1 else None,
         batch_size=options.batch_size,
     )
@@ -147,7 +147,7 @@ def run(argv: list[str]) -> None:
     def progress(items: Iterable[Any], **counts: Any) -> Iterable[Any]:
         return tqdm(items, unit="text", disable=True if rank else None, **counts)
 
-    run_job(job, classify, progress)
+    run_job(job, model.classify, progress)
 
 
 def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile, TextFile]:
@@ -175,61 +175,18 @@ def files(options: argparse.Namespace, rank: int, world: int) -> tuple[TextFile,
     return source, target
 
 
-def load(options: argparse.Namespace, pairs: bool) -> tuple[str | None, Classify, list[Any]]:
-    """The model's task, what classifies with it, and what tells it from other models."""
-    from glove_bilstm.inference.pairs import check_pairs
+def load(options: argparse.Namespace, pairs: bool) -> Backend:
+    """The model, in what is to run it."""
+    from glove_bilstm.inference.backends import load_exported, load_trained
 
     if options.backend == "onnx":
         need("onnxruntime")
-        from glove_bilstm.inference.onnx_classifier import FILES, OnnxClassifier
+        return load_exported(options.model, pairs, options.num_workers)
 
-        told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-        threads = options.num_workers or (int(told) if told.isdecimal() else 0) or None
-        check_export(Path(options.model))
-        exported = OnnxClassifier.from_pretrained(options.model, threads=threads)
-        check_pairs(exported.sep_token, pairs)
-        state = state_of(exported.folder, *FILES)
-        return exported.problem_type, exported.classify, state
-
-    import torch
     from transformers.utils.logging import disable_progress_bar
 
-    from glove_bilstm.inference.bulk import classify_texts
-    from glove_bilstm.inference.loading import load_classifier, model_folder
-
     disable_progress_bar()
-    if options.num_workers is not None:
-        torch.set_num_threads(options.num_workers)
-    model, tokenizer = load_classifier(options.model, options.dtype, options.device)
-    check_pairs(tokenizer.sep_token, pairs)
-    files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-    state = state_of(model_folder(options.model), *files)
-    return model.config.problem_type, partial(classify_texts, model, tokenizer), state
-
-
-def check_export(folder: Path) -> None:
-    """See that the export in a model's own folder is still one of that model.
-
-    Raises:
-        InputError: It is of other weights.
-    """
-    from glove_bilstm.hub.hashes import is_export_of
-    from glove_bilstm.vectors.errors import InputError
-
-    weights, report = folder / "model.safetensors", folder / "onnx" / "export.json"
-    if (folder / "model.onnx").is_file() or not weights.is_file() or not report.is_file():
-        return  # what is read isn't beside the weights, or doesn't say where it is from
-    if not is_export_of(report, weights):
-        raise InputError(
-            f"{report.parent} was exported from other weights than {weights} holds. Export it again; or name "
-            f"{report.parent} as --model to use it as it is."
-        )
-
-
-def state_of(folder: Path, *names: str) -> list[Any]:
-    """What tells a model in a folder from another: its place, and the times and sizes of its files."""
-    stats = [(folder / name).stat() for name in names if (folder / name).is_file()]
-    return [str(folder.absolute()), *([one.st_size, one.st_mtime] for one in stats)]
+    return load_trained(options.model, pairs, options.num_workers, options.dtype, options.device)
 
 
 main = command(run)

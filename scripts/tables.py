@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from glove_bilstm.training.tasks import REGRESSION
+from glove_bilstm.training.tasks import REGRESSION, figure_text
 
 if TYPE_CHECKING:
     from glove_bilstm.inference.export import Measured
@@ -40,9 +40,7 @@ def metrics_table(figures: Mapping[str, Mapping[str, float]], labels: Sequence[s
         columns = {"accuracy": "accuracy", "f1": "macro F1", "matthews_correlation": "Matthews"}
     else:
         columns = {"accuracy": "all labels right", "f1": "macro F1", "micro_f1": "micro F1"}
-    # Errors are in the target's own units, which may be small.
-    shapes = {name: ".6g" if name in ("mse", "mae") else ".4f" for name in columns}
-    rows = [[split, *(f"{values[name]:{shapes[name]}}" for name in columns)] for split, values in figures.items()]
+    rows = [[split, *(figure_text(name, values[name]) for name in columns)] for split, values in figures.items()]
     overall = text_table(["split", *columns.values()], rows)
     if "mse" in kinds:
         return overall
@@ -103,23 +101,13 @@ def missing_table(coverage: Coverage, number: int) -> str:
 
 def drift_table(drift: Drift) -> str:
     """How far words moved: in all, by how often training met them, and those that moved farthest, one by one."""
-    bands = [[name, f"{band.words:,}", f"{band.mean_distance:.3g}"] for name, band in drift.by_count.items()]
     words = []
     for moved in drift.most_moved[:10]:
         before, after = (", ".join(nearest[:3]) for nearest in (moved.nearest_before, moved.nearest_after))
-        words.append(
-            [
-                moved.word,
-                "" if moved.count is None else f"{moved.count:,}",
-                f"{moved.distance:.3g}",
-                "" if moved.cosine is None else f"{moved.cosine:.3f}",
-                before,
-                "the same" if after == before else after,
-            ]
-        )
+        words.append([moved.word, *moved.cells(), before, "the same" if after and after == before else after])
     parts = [f"{drift}."]
-    if bands:
-        parts.append(text_table(["occurrences", "words", "mean distance"], bands))
+    if drift.by_count:
+        parts.append(text_table(["occurrences", "words", "mean distance"], drift.band_rows()))
     if words:
         parts.append(
             text_table(["word", "occurrences", "distance", "cosine", "nearest before", "nearest after"], words)

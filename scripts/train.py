@@ -163,13 +163,14 @@ def run(argv: list[str]) -> None:
     from transformers import HfArgumentParser
     from transformers.utils.logging import disable_progress_bar
 
-    from glove_bilstm.hub.card import CardArguments
     from glove_bilstm.hub.folder import write_model_folder
+    from glove_bilstm.hub.metadata import CardArguments
     from glove_bilstm.hub.push import Destination
     from glove_bilstm.scripts.tables import coverage_table, drift_table, metrics_table
-    from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+    from glove_bilstm.training.arguments import DataArguments, ModelArguments
     from glove_bilstm.training.recipes import RECIPES
     from glove_bilstm.training.run import train_classifier
+    from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
     from glove_bilstm.vectors.errors import InputError
     from glove_bilstm.vectors.sources import DEMO
 
@@ -185,22 +186,20 @@ def run(argv: list[str]) -> None:
             "No --vectors: the demo's 12,000 words of 50 numbers are used, which are for trying out. Name a set, such "
             "as glove.6B.100d, or a file."
         )
-    names = {field.name for field in fields(GloveBiLSTMTrainingArguments)} - {
-        "debug"
-    }  # which means something else there
-    ours = [(name, given[name]) for name in names & given.keys()]
+    # Without "debug", which means something else there.
+    names = {field.name for field in fields(GloveBiLSTMTrainingArguments)} - {"debug"}
+    ours = {name: given[name] for name in names & given.keys()}
     flags = {flag[2:].partition("=")[0] for flag in others if flag.startswith("--")}
-    told = [*recipe.training_for(dict(ours) | dict.fromkeys(flags)).items(), *ours]
-    others = [f"--{name}={value}" for name, value in told] + others  # "=", as a value may begin with a minus
     parser = HfArgumentParser(
         cast(Any, GloveBiLSTMTrainingArguments),
         prog="glove-bilstm train",
         usage="%(prog)s [options]",
         allow_abbrev=False,
     )
-    training, *unknown = parser.parse_args_into_dataclasses(others, return_remaining_strings=True)
-    if unknown[-1]:
-        raise InputError(f"There is no option {unknown[-1][0]}; glove-bilstm train --help tells which there are.")
+    parser.set_defaults(**recipe.training_for(ours | dict.fromkeys(flags)), **ours)
+    training, unknown = parser.parse_args_into_dataclasses(others, return_remaining_strings=True)
+    if unknown:
+        raise InputError(f"There is no option {unknown[0]}; glove-bilstm train --help tells which there are.")
 
     about = CardArguments(given.get("license"), given.get("language"))
     destination: Any = None

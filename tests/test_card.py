@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 from tiny_tasks import check_layout_of_card, command, run_example_of_card
 
 from glove_bilstm.hub.card import _two_digits
+from glove_bilstm.hub.metadata import name_dataset
 from glove_bilstm.hub.plan import name_after_repository
 
 
@@ -41,7 +42,7 @@ class TestCard:
     def test_sections(self, trained: Path) -> None:
         card = (trained / "README.md").read_text()
         assert re.findall(r"^#+ (.*)", card, re.MULTILINE) == [
-            *("moods", "Use", "Results", "By class", "Confusions", "How sure it may be", "What it gets wrong"),
+            *("moods", "Use", "Results", "By class", "Confusions", "Calibration", "What it gets wrong"),
             *("Size and speed", "Training data", "Word vectors", "Training", "Limits", "Citation"),
         ]
         # 31 validation texts, in the table of confusions and in that of probabilities.
@@ -110,6 +111,28 @@ class TestCard:
     )
     def test_sizes_are_plain_numbers(self, megabytes: float, shown: str) -> None:
         assert _two_digits(megabytes) == shown
+
+    @pytest.mark.parametrize(
+        ("dataset", "named"),
+        [
+            ("demo", ("the bundled demo reviews", False)),
+            ("~/reviews", ("reviews", False)),
+            (".", ("reviews", False)),
+            ("latest", ("latest", False)),
+            (Path("../reviews/train.csv"), ("train.csv", False)),
+            ("some/body", ("some/body", True)),
+        ],
+    )
+    def test_a_data_set_by_its_name(
+        self, dataset: str | Path, named: tuple[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reviews = tmp_path / "reviews"
+        reviews.mkdir()
+        (reviews / "train.csv").touch()
+        (reviews / "latest").symlink_to(reviews / "train.csv")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.chdir(reviews)
+        assert name_dataset(dataset) == named
 
 
 class TestRepository:

@@ -15,7 +15,7 @@ from test_strategies import embedding, make_trainer
 from tiny_tasks import words, write_splits
 
 from glove_bilstm.scripts.main import main
-from glove_bilstm.training.checkpoints import check_states, hash_of_rows
+from glove_bilstm.training.checkpoints import check_states, checkpoint_to_resume, hash_of_rows
 from glove_bilstm.vectors.errors import InputError
 
 LABELS: dict[str, tuple[Any, list[Any], list[Any]]] = {
@@ -138,6 +138,14 @@ class TestStates:
         assert trainer._initial_global_step == 6
         assert torch.equal(embedding(trainer.model), whole[1])
 
+    def test_one_of_the_run_itself_is_named_by_its_folder(
+        self, whole: tuple[Path, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(whole[0].parent)
+        folder = Path(whole[0].name)
+        assert checkpoint_to_resume(str(whole[0] / "checkpoint-3"), folder) == folder / "checkpoint-3"
+        assert checkpoint_to_resume(str(whole[0] / "checkpoint-3"), tmp_path) == whole[0] / "checkpoint-3"
+
     def test_there_may_be_none(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
         (tmp_path / "checkpoint-9").mkdir()
         with pytest.raises(InputError, match=f"There is no complete checkpoint to resume from in {tmp_path}"):
@@ -145,3 +153,23 @@ class TestStates:
         trainer = make_trainer(tmp_path, **{**OPTIONS, "save_strategy": "no"})
         trainer.train(resume_from_checkpoint=False)
         assert torch.equal(embedding(trainer.model), whole[1])
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_the_best_checkpoint_of_a_run_that_was_moved(another: bool, tmp_path: Path) -> None:
+    """It is loaded at the end, though nothing became better since, and though another run stands in its old place."""
+
+    def train(folder: Path, resume: Path | None = None, **options: Any) -> dict[str, torch.Tensor]:
+        told = {"eval_strategy": "epoch", "save_strategy": "best", "metric_for_best_model": "mine", **options}
+        trainer = make_trainer(folder, **told)
+        trainer.compute_metrics = lambda answers: {"mine": -float(trainer.state.global_step)}  # the first is the best
+        trainer.train(None if resume is None else str(resume))
+        assert trainer.state.best_model_checkpoint == str(folder / "checkpoint-4") and trainer.state.global_step == 12
+        return trainer.model.state_dict()
+
+    best = train(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    if another:
+        train(tmp_path / "out", learning_rate=0.02)
+    resumed = train(tmp_path / "moved", tmp_path / "moved/checkpoint-4")
+    assert all(torch.equal(weight, resumed[name]) for name, weight in best.items())

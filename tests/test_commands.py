@@ -258,6 +258,7 @@ class TestPredict:
         (tmp_path / "other.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
         names = {name: "other.Other" for name in ("AutoConfig", "AutoModelForSequenceClassification")}
         (tmp_path / "config.json").write_text(json.dumps({"model_type": "other", "auto_map": names}))
+        (tmp_path / "model.safetensors").touch()
         assert main(["predict", "--model", str(tmp_path), "good"]) == 1
         told = capsys.readouterr()
         assert "There is no model to load at" in told.err and "[y/N]" not in told.out

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glove_bilstm import GloveBiLSTMTrainingArguments
-from glove_bilstm.hub.card import CardArguments, make_card
+from glove_bilstm.hub.card import make_card
 from glove_bilstm.hub.folder import write_model_folder
+from glove_bilstm.hub.metadata import CardArguments
 from glove_bilstm.scripts.tables import drift_table
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
 from glove_bilstm.training.run import TrainingResult, train_classifier
@@ -176,6 +177,7 @@ class TestTelling:
         assert summary == f"{moved}."
         assert bands.splitlines()[-1].split() == ["100+", "1", "5"]
         assert words.splitlines()[3].split() == ["north", "9", "4", "-1.000", "far,", "near|`<b>"]
+        assert words.splitlines()[5].split() == ["zero", "10", "1"]  # near to no word, before and after
         nothing = measure_drift(["a"], np.ones((1, 3), "f4"), np.ones((1, 3), "f4"), None)
         assert drift_table(nothing) == "0 of 1 words moved (0.0%)."
 

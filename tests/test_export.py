@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from loopback_hub import Hub, Repository
 from tiny_model import make_model
 from tiny_tasks import read_jsonl
 from transformers import BertConfig, BertForSequenceClassification
@@ -58,6 +59,17 @@ class TestExport:
         printed = capsys.readouterr().out
         assert f"{written['in_torch']:.4f}" in printed and f"Saved in {output}: all words" in printed
         assert [entry.name for entry in output.parent.iterdir()] == ["onnx"]
+
+    def test_the_data_set_has_a_name(
+        self, model: Path, dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reviews = shutil.copytree(dataset_folder, tmp_path / "reviews")
+        (tmp_path / "latest").symlink_to(reviews)
+        monkeypatch.chdir(reviews)
+        monkeypatch.setenv("HOME", str(reviews))
+        for given, name in ((".", "reviews"), ("~", "reviews"), ("../latest", "latest")):
+            assert export("--model", model, "--output", tmp_path / "onnx", "--dataset", given) == 0
+            assert report(tmp_path / "onnx")["source"] == f"{name}, validation"
 
     def test_without_labels_torch_says_what_is_right(
         self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -263,3 +275,12 @@ class TestPush:
         (folder / "onnx" / "export.json").write_text(json.dumps(written))
         with pytest.raises(InputError, match="was exported from another model"):
             plan_push(folder)
+
+    def test_one_of_a_model_on_the_hub(self, hub: Hub, folder: Path) -> None:
+        repository = hub.repositories["somebody/tiny"] = Repository()
+        repository.add("main", {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
+        assert export("--model", "somebody/tiny", "--output", folder / "onnx") == 0
+        weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        assert report(folder / "onnx")["model_sha256"] == weights
+        assert main(["predict", "--model", str(folder), "--backend", "onnx", "good"]) == 0
+        assert "onnx/model.onnx" in plan_push(folder).files

@@ -11,10 +11,11 @@ from helpers import write_jsonl
 from tiny_model import VOCABULARY, make_model
 
 from glove_bilstm import build_tokenizer
+from glove_bilstm.hub.files import beside
 from glove_bilstm.inference import OnnxClassifier, onnx_classifier
 from glove_bilstm.inference.export import Variant, write_variant
 from glove_bilstm.inference.jobs import Job, run_job
-from glove_bilstm.inference.journal import Journal, beside
+from glove_bilstm.inference.journal import Journal
 from glove_bilstm.inference.reading import TextFile
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from filelock import FileLock
 from helpers import run, write_jsonl
 from hypothesis import given, settings
@@ -26,9 +27,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny_tasks import read_jsonl
 
+from glove_bilstm.hub.files import beside
 from glove_bilstm.inference import onnx_classifier
 from glove_bilstm.inference.jobs import Job, run_job
-from glove_bilstm.inference.journal import Journal, beside, claim
+from glove_bilstm.inference.journal import Journal, claim
 from glove_bilstm.inference.reading import TextFile, count_rows, read_rows
 from glove_bilstm.inference.writing import TEXT_WRITERS
 from glove_bilstm.scripts.main import main
@@ -189,6 +191,20 @@ class TestCutOff:
         run_job(job(source, whole, on_error), Fake(), quietly)
         assert read_output(target) == read_output(whole)
 
+    def test_lines_of_spaces_are_no_rows_of_a_table(self, tmp_path: Path) -> None:
+        lines = ["  ", "text,n", "0,a", " ", "", "1,b", "few", "2,c", "\u00a0", "3,d", "  "]
+        (tmp_path / "in.csv").write_text("\n".join(lines), encoding="utf-8")
+        for cut in range(4):
+            with pytest.raises(KeyboardInterrupt):
+                run_job(job(tmp_path / "in.csv", tmp_path / "out.csv"), Fake(cut), quietly)
+            run_job(job(tmp_path / "in.csv", tmp_path / "out.csv"), Fake(), quietly)
+            rows = read_output(tmp_path / "out.csv")
+            assert [row["text"] for row in rows] == ["0", "1", "few", "2", "3"]
+            assert [row["prediction"] for row in rows] == ["<0>", "<1>", "", "<2>", "<3>"]
+            assert rows[2]["error"].endswith("line 7 has 1 fields, and the header 2.")
+        (tmp_path / "one.csv").write_text("  \ntext\n  \na\n")  # of a single column, they are texts
+        assert list(read_rows(TextFile.at(tmp_path / "one.csv"), ["text"], ())) == [{"text": "  "}, {"text": "a"}]
+
     def test_what_a_killed_writer_left_goes(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}])
         beside(tmp_path / "out.jsonl", "incomplete").write_text("half a r")
@@ -330,7 +346,7 @@ class TestBadRows:
         assert [{"q": row["q"], "a": row["a"]} for row in read_jsonl(tmp_path / "out.jsonl")] == rows
 
     def test_csv(self, model: Path, tmp_path: Path) -> None:
-        lines = [b"n,text", b"1,good", b"2", b'3,"ba"d', b"4,b\xff", b"5,x,y", b"", b"6,bad", b'7,"to the end']
+        lines = [b"n,text", b"1,good", b"2", b'3,"ba"d', b"4,b\xff", b"5,x,y", b"  ", b"6,bad", b"", b'7,"to the end']
         (tmp_path / "in.csv").write_bytes(b"\n".join(lines))
         options = ["--input", tmp_path / "in.csv", "--output", tmp_path / "out.txt"]
         assert predict(model, *options, "--on_error", "skip") == 0
@@ -343,7 +359,7 @@ class TestBadRows:
             "line 4 can't be read as csv: ',' expected after '\"'.",
             "line 5 isn't all UTF-8.",
             'line 6 has 3 fields, and the header 2. Left over: ["y"].',
-            "line 9 can't be read as csv: unexpected end of data.",
+            "line 10 can't be read as csv: unexpected end of data.",
         ]
 
     def test_parquet_and_txt(self, model: Path, tmp_path: Path) -> None:
@@ -548,6 +564,31 @@ class TestBackends:
                 assert ours.pop("score") == pytest.approx(theirs["score"], abs=1e-6)
                 assert ours == {name: value for name, value in theirs.items() if name != "score"}
 
+    def test_onnx_needs_no_torch(self, model: Path, tmp_path: Path) -> None:
+        assert main(["export", "--model", str(model), "--output", str(tmp_path / "onnx")]) == 0
+        code = """
+import sys
+from glove_bilstm.scripts.main import main
+assert main(["predict", "--model", sys.argv[1], "good"]) == 0
+assert not {"torch", "transformers", "datasets"} & set(sys.modules)
+"""
+        done = run(sys.executable, "-c", code, tmp_path / "onnx")
+        assert done.returncode == 0 and "pos" in done.stdout, done.stderr
+
+    def test_weights_that_run_code_are_not_read(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        monkeypatch.delattr(torch, "load")
+        assert predict(folder, "good") == 0
+        (folder / "model.safetensors").rename(folder / "other.safetensors")
+        assert predict(folder, "good") == 1
+        assert "no file named model.safetensors" in capsys.readouterr().err
+        (folder / "other.safetensors").unlink()
+        assert predict(folder, "good") == 1
+        told = capsys.readouterr().err
+        assert f"{folder} holds no weights: it has no model.safetensors." in told and "pytorch_model.bin, can" in told
+
     def test_whatever_openmp_is_told(self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert main(["export", "--model", str(model), "--output", str(tmp_path / "onnx")]) == 0
         for told in ("", "2,1", "-1", "many"):
@@ -608,6 +649,7 @@ def test_rows_are_counted_as_they_are_read(tmp_path: Path) -> None:
     contents = {
         "jsonl": b'{"text": "a"}\n \t\n{"text": "b"}\n\xc2\xa0\n',
         "csv": b'\ntext\n"two\nlines"\n\nb\nc,d\n',
+        "tsv": b"  \ntext\tn\n \t\n   \na\t1\n\xc2\xa0\nb\t2\n ",
         "txt": b"a\n\nb",
     }
     for ending, content in contents.items():

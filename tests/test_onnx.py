@@ -153,6 +153,13 @@ class TestClassifier:
         with pytest.raises(ValueError, match="threads must be at least 1; it is 0"):
             OnnxClassifier(tmp_path / "model", threads=0)
 
+    def test_where_the_processors_to_use_are_not_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        exported(make_model(), tmp_path)
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS and Windows
+        for number, threads in ((7, 7), (None, 1)):
+            monkeypatch.setattr(os, "cpu_count", lambda number=number: number)
+            assert OnnxClassifier(tmp_path).threads == threads
+
     def test_several_threads_may_use_one(self, tmp_path: Path) -> None:
         classify = exported(make_model(), tmp_path / "model")
         lists = [[f"w{(number * seed) % 97} w{seed}" for number in range(99)] for seed in range(1, 9)]

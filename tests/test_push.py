@@ -189,6 +189,9 @@ class TestBadFolders:
         (folder / "config.json").write_text("{")
         with pytest.raises(InputError, match="is not JSON"):
             plan_push(folder)
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-16")
+        with pytest.raises(InputError, match=r"config\.json is not JSON: .utf-8. codec"):
+            plan_push(folder)
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "modeling_glove_bilstm.py").unlink()
         with pytest.raises(InputError, match="lacks modeling_glove_bilstm.py"):

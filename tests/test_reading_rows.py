@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from glove_bilstm.hub.files import beside
 from glove_bilstm.inference import parquet
-from glove_bilstm.inference.journal import Journal, beside
+from glove_bilstm.inference.journal import Journal
 from glove_bilstm.inference.reading import HEAD, BadRow, TextFile, count_rows, read_rows
 from glove_bilstm.vectors.errors import InputError
 

@@ -1,12 +1,15 @@
 """Named settings, and what of them remains beside what is given."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_strategies import make_trainer
 
-from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments, ModelArguments
+from glove_bilstm.scripts.main import main
+from glove_bilstm.training.arguments import ModelArguments
 from glove_bilstm.training.recipes import RECIPES, Recipe
+from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
 
 RECIPE = Recipe(
     training={
@@ -57,6 +60,25 @@ def test_every_recipe_is_taken(name: str, tmp_path: Path) -> None:
 
 def test_the_classic_recipe_is_the_default_of_the_classes() -> None:
     assert RECIPES["classic"] == Recipe()
+
+
+def test_the_command_tells_the_classes_what_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+
+    def keep(*given: Any) -> None:
+        told.extend(given)
+        raise ValueError
+
+    monkeypatch.setattr("glove_bilstm.training.run.train_classifier", keep)
+    given: dict[str, Any] = {"learning_rate": 2e-3, "max_steps": 9, "class_weights": "a=1,b=2", "weight_decay": 0.1}
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    assert main(["train", "--output_dir", str(tmp_path), "--sparse_embedding_updates", *flags]) == 1
+    given["sparse_embedding_updates"] = True
+    _, model, training, _ = told
+    tuned = RECIPES["tuned"]
+    expected = GloveBiLSTMTrainingArguments(output_dir=str(tmp_path), **given, **tuned.training_for(given))
+    assert model == ModelArguments(**tuned.model)
+    assert repr(training.to_dict()) == repr(expected.to_dict())  # with the types
 
 
 @pytest.mark.parametrize(

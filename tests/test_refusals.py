@@ -18,6 +18,7 @@ MADE = f"The repository {REPO} was made, but this model isn't there."
 EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 STOOD_STILL = "<Error><Code>RequestTimeout</Code><Message>Your socket connection was idle.</Message></Error>"
 TOO_LARGE = {"objects": [{"oid": "1", "size": 1, "error": {"code": 422, "message": "Enable files > 5GB first."}}]}
+REVISION_GONE = (404, "Invalid rev id: main", {"X-Error-Code": "RevisionNotFound"})
 
 
 def hold(hub: Hub, files: dict[str, bytes]) -> None:
@@ -171,6 +172,7 @@ class TestWords:
             ("PUT /", 413, r"The Hub refused [\w.]+ (413 Request Entity Too Large). When"),
             ("PUT /", (400, "<Error><Code>BadDigest</Code></Error>"), r"refused [\w.]+ (400 Bad Request): BadDigest."),
             ("/objects/batch", TOO_LARGE, "The Hub refused a large file: Enable files > 5GB first. When"),
+            ("/tree/", REVISION_GONE, "The Hub refused (404 Not Found): Invalid rev id: main. When"),
         ],
     )  # fmt: skip
     def test_a_refusal(self, where: str, fault: Any, told: str, hub: Hub, folder: Path) -> None:

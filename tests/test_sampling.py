@@ -118,6 +118,12 @@ def test_rows_without_a_length_are_refused_before_steps_are_asked_for(tmp_path: 
         GloveBiLSTMTrainer(make_model(), arguments, train_dataset=Stream(), data_collator=collate)
 
 
+def test_training_without_rows(tmp_path: Path) -> None:
+    trainer = GloveBiLSTMTrainer(make_model(), make_trainer(tmp_path).args, data_collator=collate)
+    with pytest.raises(ValueError, match="training requires a train_dataset"):
+        trainer.train()
+
+
 def test_a_stream_of_known_length_is_trained_on_in_its_order(tmp_path: Path) -> None:
     class Stream(torch.utils.data.IterableDataset):
         def __iter__(self) -> Any:

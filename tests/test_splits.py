@@ -278,3 +278,20 @@ def test_a_card_that_says_how_csv_is_read(tmp_path: Path) -> None:
     write(tmp_path / "README.md", "---", "configs: [{config_name: default, data_files: e.csv, sep: ';'}]", "---")
     with pytest.raises(InputError, match="has its csv files read with sep, which only datasets itself does"):
         load_raw_splits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "on_the_hub"),
+    [
+        ("someone/texts-2.5", True),
+        ("texts.v2", True),
+        ("train.csv", False),
+        ("data/train.JSONL.gz", False),
+        ("./texts", False),
+        ("one/two/three", False),
+    ],
+)
+def test_what_may_be_a_name_on_the_hub(name: str, on_the_hub: bool) -> None:
+    told = "the Hub, where a data set of that name might be, can't be reached" if on_the_hub else "no file or folder"
+    with pytest.raises(InputError, match=told):
+        load_raw_splits(name)

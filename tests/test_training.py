@@ -290,6 +290,32 @@ class TestRun:
         with pytest.raises(ValueError, match="was made with another vocabulary"):
             train(tmp_path, data, vectors_file, **resume)
 
+    def test_a_run_from_elsewhere_replaces_what_is_there(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stop(*args: Any, **kwargs: Any) -> None:
+            raise KeyboardInterrupt
+
+        # With nothing learnt the first checkpoint is the best.
+        options: dict[str, Any] = {"learning_rate": 0.0, "early_stopping_patience": 0, "save_total_limit": 9}
+        here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+        for folder in (here, elsewhere):
+            train(folder, dataset_folder, vectors_file, **options)
+        best, second, _ = find_checkpoints(elsewhere)
+        options |= {"resume_from_checkpoint": str(second), "overwrite": True}
+        with monkeypatch.context() as patch:
+            patch.setattr(GloveBiLSTMTrainer, "training_step", stop)
+            with pytest.raises(KeyboardInterrupt, match="No checkpoint was complete yet"):
+                train(here, dataset_folder, vectors_file, **options)
+        assert find_checkpoints(here) == []
+        # What the run began from may be a copy, without the best one, which is kept then.
+        copied = tmp_path / "copied" / second.name
+        shutil.copytree(second, copied)
+        options["resume_from_checkpoint"] = str(copied)
+        result = train(elsewhere, dataset_folder, vectors_file, **options)
+        assert [result.best_step, result.steps] == [int(folder.name[11:]) for folder in find_checkpoints(elsewhere)]
+        assert best.exists()
+
     def test_a_checkpoint_of_weights_alone(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         options: dict[str, Any] = {"num_train_epochs": 1, "save_only_model": True}
         train(tmp_path, dataset_folder, vectors_file, **options)

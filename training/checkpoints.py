@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,8 @@ from transformers import AutoTokenizer, TokenizersBackend, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
-from glove_bilstm.training.arguments import (
-    STRATEGY_OPTIONS,
-    DataArguments,
-    GloveBiLSTMTrainingArguments,
-    ModelArguments,
-)
+from glove_bilstm.training.arguments import DataArguments, ModelArguments
+from glove_bilstm.training.training_arguments import STRATEGY_OPTIONS, GloveBiLSTMTrainingArguments
 from glove_bilstm.vectors.errors import InputError
 
 COMPLETE = "trainer_state.json"
@@ -52,15 +50,11 @@ def hash_of_rows(*splits: Dataset) -> str:
         table = split.with_format("arrow")[:]
         for name in ("input_ids", "label"):
             values = table.column(name)
-            while _holds_lists(values.type):
+            while pa.types.is_nested(values.type):
                 digest.update(_bytes_of(pc.list_value_length(values)))
                 values = pc.list_flatten(values)
             digest.update(_bytes_of(values))
     return digest.hexdigest()
-
-
-def _holds_lists(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _bytes_of(values: pa.ChunkedArray) -> bytes:
@@ -124,8 +118,7 @@ def check_same_run(
     """
     state = _read_state(checkpoint)
     best = state.get("best_model_checkpoint")
-    # Where it was written; or, where the whole folder was moved, beside.
-    if keeps_best and best and not any(map(is_complete, (Path(best), checkpoint.with_name(Path(best).name)))):
+    if keeps_best and best and find_best_checkpoint(checkpoint) is None:
         raise InputError(
             f"{checkpoint} belongs to a run whose best checkpoint so far is {Path(best).name}, and that isn't beside "
             "it. Put it there, or start over with --overwrite."
@@ -219,6 +212,14 @@ def find_last_checkpoint(output_dir: Path) -> Path | None:
     return next((folder for folder in reversed(find_checkpoints(output_dir)) if is_complete(folder)), None)
 
 
+def find_best_checkpoint(checkpoint: Path) -> Path | None:
+    """The best checkpoint so far of the run that left this one: beside it, wherever both are now, or as recorded."""
+    recorded = _read_state(checkpoint).get("best_model_checkpoint")
+    if recorded is None:
+        return None
+    return next(filter(is_complete, (checkpoint.with_name(Path(recorded).name), Path(recorded))), None)
+
+
 def checkpoint_to_resume(told: str | bool | None, output_dir: Path) -> Path | None:
     """What a run goes on from: a folder by name, or, where told is True, the newest complete one.
 
@@ -233,9 +234,64 @@ def checkpoint_to_resume(told: str | bool | None, output_dir: Path) -> Path | No
     if not checkpoint.is_dir():
         raise InputError(f"There is no checkpoint {checkpoint}.")
     _read_state(checkpoint)
+    folder = checkpoint.absolute()
+    if folder.parent.resolve() == output_dir.resolve():
+        return output_dir / folder.name  # the Trainer tells the best checkpoint, beside it, from others by such a path
     return checkpoint
 
 
 def is_complete(checkpoint: Path) -> bool:
     """Whether a checkpoint was written to its end."""
     return (checkpoint / COMPLETE).is_file()
+
+
+def prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -> Path | None:
+    """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
+    above = next(folder for folder in (output_dir, *output_dir.absolute().parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"--output_dir {output_dir} can't be written, because of {above}. Name another folder.")
+    for other in sorted(set(output_dir.glob("checkpoint-*")) - set(find_checkpoints(output_dir))):
+        if other.is_dir():
+            raise InputError(
+                f"{other} isn't a checkpoint of a training run, but by its name it would be deleted as an old one. "
+                "Rename it, or name another --output_dir."
+            )
+    last = find_last_checkpoint(output_dir)
+    checkpoint = checkpoint_to_resume(resume == "last" or resume, output_dir)
+    if checkpoint is not None:
+        elsewhere = checkpoint.parent != output_dir
+        if elsewhere and not overwrite and (last is not None or (output_dir / "config.json").exists()):
+            raise InputError(
+                f"{output_dir} holds another run than that of {checkpoint}. Name another --output_dir, or replace "
+                "what is there with --overwrite."
+            )
+        return checkpoint
+    if overwrite:
+        return None
+    if (output_dir / "config.json").exists():
+        raise InputError(
+            f"{output_dir} already holds a model. Name another --output_dir, or replace it with --overwrite."
+        )
+    if last is not None:
+        raise InputError(
+            f"{output_dir} holds an interrupted run ({last.name}). Continue it with --resume_from_checkpoint, or "
+            "start over with --overwrite."
+        )
+    return None
+
+
+class RemoveCheckpoints(TrainerCallback):
+    """Removes an older run's checkpoints, which would be taken for this one's, once everything given proved usable.
+
+    The older model stays until the new one is complete; and so does the best checkpoint so far, where this run goes on
+    from one that was copied elsewhere.
+    """
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Before the first step."""
+        best = state.best_model_checkpoint
+        for old in find_checkpoints(Path(args.output_dir)):
+            if best is None or not old.samefile(best):
+                shutil.rmtree(old)

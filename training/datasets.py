@@ -124,17 +124,15 @@ def load_labelled_texts(
     else:
         labels, kind, encoded = _classes(splits, label_column, problem_type == MULTI_LABEL)
     features = Features({**dict.fromkeys(columns["train"], Value("large_string")), "label": kind})
-    checked = DatasetDict(
-        {
-            name: Dataset.from_dict({**columns[name], "label": _to_arrow(encoded[name])}, features=features)
-            for name in splits
-        }
-    )
+    checked = {
+        name: Dataset.from_dict({**columns[name], "label": _to_arrow(encoded[name])}, features=features)
+        for name in splits
+    }
     if problem_type == SINGLE_LABEL:
-        _tell_of_many(encoded["train"], label_column)
+        _warn_of_many_classes(encoded["train"], label_column)
     own_validation = "validation" in checked
     if not own_validation:
-        kept, cut, by_class = _cut_by_class(
+        kept, cut, by_class = _stratified_split(
             _groups(encoded["train"], problem_type), validation_share, seed, may_lose=problem_type == MULTI_LABEL
         )
         checked["validation"] = checked["train"].select(cut)
@@ -145,9 +143,9 @@ def load_labelled_texts(
             f"as one ({CUT[problem_type] if by_class else AT_RANDOM}, seed {seed})."
         )
     in_order = DatasetDict({name: checked[name] for name in ("train", "validation", "test") if name in checked})
-    _tell_of_texts(in_order)
+    _log_duplicates(in_order)
     if problem_type != REGRESSION:
-        _tell_of_classes(encoded, labels)
+        _warn_of_absent_classes(encoded, labels)
     return LabelledTexts(str(dataset), in_order, labels, problem_type, own_validation)
 
 
@@ -240,7 +238,7 @@ def _is_negative(label: Any) -> bool:
         return False
 
 
-def _tell_of_texts(splits: DatasetDict) -> None:
+def _log_duplicates(splits: DatasetDict) -> None:
     """Say how many texts a model is measured on that it was trained on too."""
     columns = [column for column in ("text", "text_pair") if column in splits["train"].column_names]
 
@@ -257,7 +255,7 @@ def _tell_of_texts(splits: DatasetDict) -> None:
                 logger.info(f"{again:,} of the {len(splits[name]):,} {name} texts {stand} in the training split too.")
 
 
-def _tell_of_many(ids: np.ndarray, column: str) -> None:
+def _warn_of_many_classes(ids: np.ndarray, column: str) -> None:
     """Say whether the column looks like one of classes at all, by the training rows' ids ``[N]``."""
     number = len(np.unique(ids))
     if number > max(len(ids) / 2, 2):
@@ -268,7 +266,7 @@ def _tell_of_many(ids: np.ndarray, column: str) -> None:
         )
 
 
-def _tell_of_classes(encoded: dict[str, np.ndarray], labels: list[str]) -> None:
+def _warn_of_absent_classes(encoded: dict[str, np.ndarray], labels: list[str]) -> None:
     """Say which labels the training split lacks, and which of the others another one does."""
 
     def there(split: str) -> np.ndarray:
@@ -305,7 +303,9 @@ def _groups(encoded: np.ndarray, problem_type: ProblemType) -> np.ndarray:
     return np.where(encoded.any(axis=1), rarest, -1)
 
 
-def _cut_by_class(classes: np.ndarray, share: float, seed: int, may_lose: bool) -> tuple[np.ndarray, np.ndarray, bool]:
+def _stratified_split(
+    classes: np.ndarray, share: float, seed: int, may_lose: bool
+) -> tuple[np.ndarray, np.ndarray, bool]:
     """Divide rows into those kept and those cut off, taking the same share of each class.
 
     Args:

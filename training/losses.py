@@ -1,4 +1,4 @@
-"""Losses beyond the plain one: class weights, label smoothing, focal loss."""
+"""Losses beyond the plain one: class weights, label smoothing, focal loss, R-Drop."""
 
 import json
 import math

@@ -85,6 +85,17 @@ def thresholds_of(config: PreTrainedConfig) -> np.ndarray:
     return np.full(len(label_names(config)), 0.5) if thresholds is None else np.array(thresholds, dtype=np.float64)
 
 
+def applying(config: PreTrainedConfig, logits: np.ndarray, thresholds: np.ndarray | None = None) -> np.ndarray:
+    """Which labels a multi-label classifier gives each text, ``[N, C]``, by its logits ``[N, C]``.
+
+    Args:
+        config: Its configuration.
+        logits: Its answers.
+        thresholds: ``[C]``. None: those of the configuration.
+    """
+    return expit(logits) >= (thresholds_of(config) if thresholds is None else thresholds)
+
+
 def measure(
     config: PreTrainedConfig, logits: np.ndarray, references: np.ndarray, thresholds: np.ndarray | None = None
 ) -> dict[str, float]:
@@ -104,8 +115,7 @@ def measure(
     if config.problem_type == REGRESSION:
         return regression_figures(logits.reshape(-1), references.reshape(-1))
     if config.problem_type == MULTI_LABEL:
-        thresholds = thresholds_of(config) if thresholds is None else thresholds
-        return multi_label_figures(label_names(config), expit(logits) >= thresholds, references)
+        return multi_label_figures(label_names(config), applying(config, logits, thresholds), references)
     return ClassificationMetrics(label_names(config)).compute(
         predictions=logits.argmax(axis=-1), references=references
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from glove_bilstm.training.arguments import STRATEGY_OPTIONS, GloveBiLSTMTrainingArguments
+from glove_bilstm.training.training_arguments import STRATEGY_OPTIONS, GloveBiLSTMTrainingArguments
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ RECIPES = {
             "embedding_learning_rate": 3e-4,
             "r_drop": 1.0,
             "class_weights": "auto",
-            "num_train_epochs": 5,
+            "num_train_epochs": 5.0,
             "min_steps": 1500,
             "early_stopping_patience": 0,
             "per_device_train_batch_size": 64,

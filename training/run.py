@@ -1,7 +1,6 @@
 """One training run, from a data set and word vectors to a trained model."""
 
 import logging
-import os
 import shutil
 from dataclasses import dataclass
 from itertools import chain
@@ -12,21 +11,21 @@ import numpy as np
 import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
-from transformers import TokenizersBackend, TrainerCallback, set_seed
+from transformers import TokenizersBackend, set_seed
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification, cpu_computes_in
 from glove_bilstm.tokenization.word_level import encode_texts
-from glove_bilstm.training.arguments import DataArguments, GloveBiLSTMTrainingArguments, ModelArguments
+from glove_bilstm.training.arguments import DataArguments, ModelArguments
 from glove_bilstm.training.checkpoints import (
+    RemoveCheckpoints,
     RunOptions,
     check_same_run,
-    checkpoint_to_resume,
-    find_checkpoints,
     find_last_checkpoint,
     hash_of_rows,
     is_complete,
     options_of,
+    prepare_output_dir,
 )
 from glove_bilstm.training.datasets import LabelledTexts, load_labelled_texts
 from glove_bilstm.training.labels import shortened
@@ -34,6 +33,7 @@ from glove_bilstm.training.metrics import measure
 from glove_bilstm.training.strategies import describe_strategy
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION
 from glove_bilstm.training.trainer import GloveBiLSTMTrainer, has_finite_weights
+from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.words import prepare_words
 from glove_bilstm.vectors.alignment import Coverage
 from glove_bilstm.vectors.drift import Drift, measure_drift
@@ -125,7 +125,7 @@ def train_classifier(
         KeyboardInterrupt: As it came, with a message that names the last complete checkpoint.
     """
     output_dir = Path(str(training_arguments.output_dir))
-    checkpoint = _prepare_output_dir(output_dir, training_arguments.resume_from_checkpoint, overwrite)
+    checkpoint = prepare_output_dir(output_dir, training_arguments.resume_from_checkpoint, overwrite)
     data = load_labelled_texts(
         data_arguments.dataset,
         data_arguments.text_column,
@@ -136,36 +136,18 @@ def train_classifier(
         data_arguments.text_pair_column,
     )
     sizes = " · ".join(f"{name} {len(split):,}" for name, split in data.splits.items())
-    target_mean, target_std = 0.0, 1.0
+    target = 0.0, 1.0
     if data.problem_type == REGRESSION:
         targets = np.array(data.splits["train"]["label"][:])
-        target_mean, target_std = float(targets.mean()), float(targets.std())
-        shown = f"target: {data.labels[0]}, mean {target_mean:.6g}, standard deviation {target_std:.6g}"
+        target = float(targets.mean()), float(targets.std())
+        shown = f"target: {data.labels[0]}, mean {target[0]:.6g}, standard deviation {target[1]:.6g}"
     else:
         shown = f"labels: {shortened(data.labels)}"
     logger.info(f"Data set {data.name}: {sizes}; {shown}")
 
     tokenizer, matrix, coverage, provenance = prepare_words(data, model_arguments, training_arguments.seed)
-    try:
-        config = GloveBiLSTMConfig(
-            vocab_size=matrix.shape[0],
-            embedding_dim=matrix.shape[1],
-            hidden_size=model_arguments.hidden_size,
-            num_hidden_layers=model_arguments.num_hidden_layers,
-            pooling=model_arguments.pooling,
-            embedding_dropout=model_arguments.embedding_dropout,
-            lstm_dropout=model_arguments.lstm_dropout,
-            classifier_dropout=model_arguments.classifier_dropout,
-            id2label=dict(enumerate(data.labels)),
-            label2id={label: position for position, label in enumerate(data.labels)},
-            problem_type=data.problem_type,
-            target_mean=target_mean,
-            target_std=target_std,
-            freeze_embeddings=training_arguments.embedding_strategy == "frozen",
-            word_vectors=provenance,
-        )
-    except StrictDataclassError as error:
-        raise InputError(str(error.__cause__)) from error
+    frozen = training_arguments.embedding_strategy == "frozen"
+    config = _configure(data, target, model_arguments, frozen, matrix, provenance)
     training_arguments.settle_task(data.problem_type)
     metric = str(training_arguments.metric_for_best_model).removeprefix("eval_")
     references = np.zeros((1, len(data.labels)) if data.problem_type == MULTI_LABEL else 1, dtype=np.int64)
@@ -203,8 +185,9 @@ def train_classifier(
         f"(strategy {training_arguments.embedding_strategy})"
     )
     trainer.add_callback(RunOptions(**options))
-    if overwrite and checkpoint is None and training_arguments.process_index == 0:
-        trainer.add_callback(_RemoveCheckpoints)
+    goes_on_here = checkpoint is not None and checkpoint.parent == output_dir
+    if overwrite and not goes_on_here and training_arguments.process_index == 0:
+        trainer.add_callback(RemoveCheckpoints)
     metrics = _train(trainer, checkpoint, output_dir)
     if not has_finite_weights(model):
         raise InputError(
@@ -238,6 +221,37 @@ def train_classifier(
     )
 
 
+def _configure(
+    data: LabelledTexts,
+    target: tuple[float, float],
+    arguments: ModelArguments,
+    frozen: bool,
+    matrix: torch.Tensor,
+    provenance: dict[str, Any],
+) -> GloveBiLSTMConfig:
+    """The configuration of a model for these texts, targets (their mean and standard deviation) and vectors."""
+    try:
+        return GloveBiLSTMConfig(
+            vocab_size=matrix.shape[0],
+            embedding_dim=matrix.shape[1],
+            hidden_size=arguments.hidden_size,
+            num_hidden_layers=arguments.num_hidden_layers,
+            pooling=arguments.pooling,
+            embedding_dropout=arguments.embedding_dropout,
+            lstm_dropout=arguments.lstm_dropout,
+            classifier_dropout=arguments.classifier_dropout,
+            id2label=dict(enumerate(data.labels)),
+            label2id={label: position for position, label in enumerate(data.labels)},
+            problem_type=data.problem_type,
+            target_mean=target[0],
+            target_std=target[1],
+            freeze_embeddings=frozen,
+            word_vectors=provenance,
+        )
+    except StrictDataclassError as error:
+        raise InputError(str(error.__cause__)) from error
+
+
 def _drift(
     model: GloveBiLSTMForSequenceClassification,
     tokenizer: TokenizersBackend,
@@ -245,24 +259,12 @@ def _drift(
     texts: list[list[int]],
 ) -> Drift:
     """How far training on these texts moved the vectors of the words."""
-    ids = {word: id for word, id in tokenizer.get_vocab().items() if word not in tokenizer.all_special_tokens}
-    words = sorted(ids, key=ids.__getitem__)
-    rows = [ids[word] for word in words]
+    special = set(tokenizer.all_special_ids)
+    rows = [row for row in range(len(tokenizer)) if row not in special]
+    words = list(tokenizer.convert_ids_to_tokens(rows))
     occurrences = np.bincount(list(chain.from_iterable(texts)), minlength=len(original))[rows].tolist()
     before, after = (matrix.detach().cpu().numpy()[rows] for matrix in (original, model.get_input_embeddings().weight))
     return measure_drift(words, before, after, dict(zip(words, occurrences, strict=True)))
-
-
-class _RemoveCheckpoints(TrainerCallback):
-    """Removes an older run's checkpoints, which would be taken for this one's, once everything given proved usable.
-
-    The older model stays until the new one is complete.
-    """
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Before the first step."""
-        for old in find_checkpoints(Path(args.output_dir)):
-            shutil.rmtree(old)
 
 
 def _train(trainer: GloveBiLSTMTrainer, checkpoint: Path | None, output_dir: Path) -> dict[str, float]:
@@ -279,43 +281,6 @@ def _train(trainer: GloveBiLSTMTrainer, checkpoint: Path | None, output_dir: Pat
             if last is not None
             else "No checkpoint was complete yet."
         ) from None
-
-
-def _prepare_output_dir(output_dir: Path, resume: str | None, overwrite: bool) -> Path | None:
-    """Refuse a folder that holds something already; give the checkpoint to resume from, if that is wanted."""
-    if output_dir.exists() and not output_dir.is_dir():
-        raise InputError(f"--output_dir {output_dir} is a file. Name a folder.")
-    above = next(folder for folder in (output_dir, *output_dir.absolute().parents) if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InputError(f"--output_dir {output_dir} can't be written, because of {above}. Name another folder.")
-    for other in sorted(set(output_dir.glob("checkpoint-*")) - set(find_checkpoints(output_dir))):
-        if other.is_dir():
-            raise InputError(
-                f"{other} isn't a checkpoint of a training run, but by its name it would be deleted as an old one. "
-                "Rename it, or name another --output_dir."
-            )
-    last = find_last_checkpoint(output_dir)
-    checkpoint = checkpoint_to_resume(resume == "last" or resume, output_dir)
-    if checkpoint is not None:
-        elsewhere = checkpoint.resolve().parent != output_dir.resolve()
-        if elsewhere and not overwrite and (last is not None or (output_dir / "config.json").exists()):
-            raise InputError(
-                f"{output_dir} holds another run than that of {checkpoint}. Name another --output_dir, or replace "
-                "what is there with --overwrite."
-            )
-        return checkpoint
-    if overwrite:
-        return None
-    if (output_dir / "config.json").exists():
-        raise InputError(
-            f"{output_dir} already holds a model. Name another --output_dir, or replace it with --overwrite."
-        )
-    if last is not None:
-        raise InputError(
-            f"{output_dir} holds an interrupted run ({last.name}). Continue it with --resume_from_checkpoint, or "
-            "start over with --overwrite."
-        )
-    return None
 
 
 def _encode(split: Dataset, tokenizer: TokenizersBackend, max_length: int | None) -> Dataset:

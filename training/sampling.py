@@ -2,20 +2,20 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import datasets
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, SequentialSampler
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer
 from transformers.trainer_utils import seed_worker
 
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.training.rows import check_labels, lengths_of
+from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.vectors.errors import InputError
 
 
@@ -103,43 +103,6 @@ class LengthGroupedBatches(Sampler[list[int]]):
             yield step[batch * self.processes + self.rank :: batches * self.processes].tolist()
 
 
-def length_grouped(
-    dataset: Any, lengths: list[int], collator: Callable, batch_size: int, arguments: TrainingArguments
-) -> DataLoader:
-    """The training batches of this process, in `LengthGroupedBatches`.
-
-    Args:
-        dataset: Rows.
-        lengths: Of every row, in tokens.
-        collator: What makes a batch of rows.
-        batch_size: Rows in a batch of one process.
-        arguments: The Trainer's.
-    """
-    batches = LengthGroupedBatches(
-        lengths,
-        batch_size,
-        arguments.seed if arguments.data_seed is None else arguments.data_seed,
-        arguments.gradient_accumulation_steps,
-        arguments.world_size,
-        arguments.process_index,
-        arguments.dataloader_drop_last,
-    )
-    loader = DataLoader(
-        dataset,
-        batch_sampler=batches,
-        collate_fn=collator,
-        num_workers=arguments.dataloader_num_workers,
-        pin_memory=arguments.dataloader_pin_memory,
-        persistent_workers=arguments.dataloader_persistent_workers,
-        prefetch_factor=arguments.dataloader_prefetch_factor,
-        worker_init_fn=functools.partial(
-            seed_worker, num_workers=arguments.dataloader_num_workers, rank=arguments.process_index
-        ),
-    )
-    # The batches are this process's alone already, which is what "one process" says here.
-    return prepare_data_loader(loader, arguments.device, num_processes=1, process_index=0, put_on_device=True)
-
-
 class BatchingTrainer(Trainer):
     """A `Trainer` that groups training rows by length reproducibly, and leaves out no row of an evaluation."""
 
@@ -151,12 +114,11 @@ class BatchingTrainer(Trainer):
         return cast(GloveBiLSTMForSequenceClassification, self.model).config
 
     def _validate_args(self) -> None:
-        if self.train_dataset is not None:
-            self._check_length()  # before transformers asks for max_steps, which would be asked for in vain
+        self._check_length()  # before transformers asks for max_steps, which would be asked for in vain
         super()._validate_args()
 
     def _check_length(self) -> None:
-        if not hasattr(self.train_dataset, "__len__"):
+        if self.train_dataset is not None and not hasattr(self.train_dataset, "__len__"):
             raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
 
     def get_train_dataloader(self) -> DataLoader:
@@ -165,6 +127,8 @@ class BatchingTrainer(Trainer):
         Raises:
             InputError: The training set has no length, or no full batch.
         """
+        if self.train_dataset is None:
+            return super().get_train_dataloader()  # it says so
         self._check_length()
         has_places = not isinstance(self.train_dataset, IterableDataset)
         if has_places:
@@ -190,13 +154,36 @@ class BatchingTrainer(Trainer):
         return loader
 
     def _batches_by(self, lengths: list[int]) -> DataLoader:
+        """The training batches of this process, in `LengthGroupedBatches` of rows of these lengths."""
+        args, collator = self.args, self.data_collator
         dataset: Any = self.train_dataset
-        collator = self.data_collator
         if isinstance(dataset, datasets.Dataset):
             dataset = self._remove_unused_columns(dataset, description="training")
         else:
             collator = self._get_collator_with_removed_columns(collator, description="training")
-        return length_grouped(dataset, lengths, collator, self._train_batch_size, self.args)
+        batches = LengthGroupedBatches(
+            lengths,
+            self._train_batch_size,
+            args.seed if args.data_seed is None else args.data_seed,
+            args.gradient_accumulation_steps,
+            args.world_size,
+            args.process_index,
+            args.dataloader_drop_last,
+        )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            worker_init_fn=functools.partial(
+                seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index
+            ),
+        )
+        # The batches are this process's alone already, which is what "one process" says here.
+        return prepare_data_loader(loader, args.device, num_processes=1, process_index=0, put_on_device=True)
 
     def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         # Transformers applies this to evaluation too, which would leave rows out of figures and predictions.

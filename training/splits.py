@@ -1,4 +1,4 @@
-"""Reading data sets as they come, before their columns are looked at."""
+"""Reading data sets, and the columns of their splits."""
 
 import re
 from contextlib import suppress
@@ -28,7 +28,7 @@ USUAL_NAMES = {word: str(split) for split, words in SPLIT_KEYWORDS.items() for w
 
 @dataclass(frozen=True)
 class RawSplit:
-    """A split as it was found: the columns are not looked at yet.
+    """A split as it was found.
 
     Attributes:
         name: The split's name.
@@ -157,7 +157,7 @@ def load_raw_splits(dataset: str | Path) -> dict[str, RawSplit]:
             _check_options(path, card)
         # "." is no name for a folder.
         loaded = read_csv_splits(files, card["features"]) if builder == "csv" else _load(str(path.resolve()), path)
-    elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and not Path(str(dataset)).suffix:
+    elif re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(dataset)) and _ending(path) not in BUILDERS:
         loaded = _load(str(dataset), None)
     else:
         raise InputError(f"There is no file or folder {path}. Give one that exists, a data set's Hub id, or '{DEMO}'.")

@@ -12,13 +12,13 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl,
 from transformers.training_args import ParallelMode
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.training.arguments import (
+from glove_bilstm.training.progress import UNFROZEN
+from glove_bilstm.training.training_arguments import (
     SECOND_STAGE_RATE,
     UNFREEZE_AT,
     GloveBiLSTMTrainingArguments,
     parse_unfreeze_at,
 )
-from glove_bilstm.training.progress import UNFROZEN
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)

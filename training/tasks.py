@@ -15,3 +15,8 @@ def is_better_when_greater(metric: str) -> bool:
     name = metric.removeprefix("eval_")
     of_a_class = name.startswith(("precision_", "recall_", "f1_"))  # which may be called "loss"
     return of_a_class or not name.endswith(("loss", "mse", "mae"))
+
+
+def figure_text(metric: str, value: float) -> str:
+    """A figure as tables show it; errors are in the target's own units, which may be small."""
+    return f"{value:.6g}" if metric in ("mse", "mae") else f"{value:.4f}"

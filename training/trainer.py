@@ -1,32 +1,32 @@
-"""The Trainer, and the embedding strategies."""
+"""The Trainer."""
 
 import logging
 import math
-import warnings
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
-from transformers.trainer_pt_utils import LabelSmoother
-from transformers.trainer_utils import EvalLoopOutput, SchedulerType, TrainOutput
+from transformers.trainer_utils import SchedulerType, TrainOutput
 
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification
-from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
-from glove_bilstm.training.checkpoints import check_states, checkpoint_to_resume, find_last_checkpoint
-from glove_bilstm.training.losses import TaskLoss, make_class_weights, parse_class_weights
-from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, label_names, logits_of, tune_thresholds
+from glove_bilstm.training.checkpoints import (
+    check_states,
+    checkpoint_to_resume,
+    find_best_checkpoint,
+    find_last_checkpoint,
+)
+from glove_bilstm.training.metrics import FEWEST_TEXTS, compute_metrics, logits_of, tune_thresholds
 from glove_bilstm.training.progress import BriefProgressCallback
 from glove_bilstm.training.row_adam import RowwiseAdamW, clip_sparse_grad_norm
-from glove_bilstm.training.rows import labels_of
-from glove_bilstm.training.sampling import BatchingTrainer
+from glove_bilstm.training.step_loss import LossTrainer
 from glove_bilstm.training.strategies import SecondStageEarlyStopping, StrategyCallback, plan_two_stages
-from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, ProblemType
+from glove_bilstm.training.tasks import MULTI_LABEL
+from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
 from glove_bilstm.vectors.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def has_finite_weights(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
-class GloveBiLSTMTrainer(BatchingTrainer):
+class GloveBiLSTMTrainer(LossTrainer):
     """`transformers.Trainer` with the embedding strategies, metrics, early stopping and reproducible length grouping.
 
     A plain `Trainer` works on the model too; it then trains the embedding if `config.freeze_embeddings` is false.
@@ -52,19 +52,8 @@ class GloveBiLSTMTrainer(BatchingTrainer):
 
         With `compute_metrics` and no `args.metric_for_best_model` the loss says which checkpoint is the best.
         """
-        with warnings.catch_warnings():
-            # The smoothing that transformers means is its own; ours takes several labels too.
-            warnings.filterwarnings("ignore", "Label smoothing is not compatible with multi-label", UserWarning)
-            super().__init__(*args, **kwargs)
-        if not isinstance(self.args, GloveBiLSTMTrainingArguments):
-            raise TypeError("args must be GloveBiLSTMTrainingArguments; for others use transformers.Trainer.")
+        super().__init__(*args, **kwargs)
         model = self._apply_strategy(self.model)
-        self._own_loss = model.config.problem_type is not None and self.compute_loss_func is None
-        if self._own_loss:
-            # Not the model's own loss, which is a mean over the batch: divided by the rows of the whole step, it is
-            # the same however the step is divided.
-            self.compute_loss_func = self._step_loss
-        self._settle_loss()
         if self.args.embedding_strategy != "frozen":
             self.strategy = StrategyCallback(model, self.args, self.log)
             # Before those that were given, which then see what the step, or the end of training, makes of the model.
@@ -157,6 +146,22 @@ class GloveBiLSTMTrainer(BatchingTrainer):
                 self.strategy.end()
             model.get_input_embeddings().sparse = False
 
+    def _init_training_state(
+        self,
+        max_steps: int,
+        num_update_steps_per_epoch: int,
+        num_train_epochs: int,
+        resume_from_checkpoint: str | None,
+        trial: Any,
+    ) -> tuple[int, int]:
+        progress = super()._init_training_state(
+            max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+        )
+        best = None if resume_from_checkpoint is None else find_best_checkpoint(Path(resume_from_checkpoint))
+        if best is not None:  # transformers looks only where it was written, which may hold another run's by now
+            self.state.best_model_checkpoint = str(best)
+        return progress
+
     def _tune_thresholds(self) -> None:
         logits = references = None
         if self.eval_dataset is not None and not isinstance(self.eval_dataset, dict):
@@ -205,24 +210,6 @@ class GloveBiLSTMTrainer(BatchingTrainer):
     def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
         model.set_frozen(self.args.embedding_strategy == "frozen")
         return model
-
-    def _settle_loss(self) -> None:
-        """Make the loss that the arguments ask for by now, for the model that there is by now."""
-        given, smoothing = self.args.class_weights, self.args.label_smoothing_factor
-        if not self._own_loss:
-            if given is not None or self.args.focal_gamma or self.args.r_drop:
-                raise InputError(
-                    "class_weights, focal_gamma and r_drop belong to the Trainer's own loss, which needs "
-                    "config.problem_type and no compute_loss_func. Set the first, or leave out the second."
-                )
-            self.label_smoother = LabelSmoother(epsilon=smoothing) if smoothing else None
-            return
-        config, weights = self._config, None
-        task = cast(ProblemType, config.problem_type)
-        if given is not None and self.train_dataset is not None:
-            labels = labels_of(self.train_dataset)
-            weights = make_class_weights(parse_class_weights(given), label_names(config), labels, task)
-        self._loss = TaskLoss(task, weights, smoothing, self.args.focal_gamma)
 
     def _measure(self, prediction: EvalPrediction) -> dict[str, float]:
         # The model may have been made anew, so its configuration is asked for each time.
@@ -295,45 +282,6 @@ class GloveBiLSTMTrainer(BatchingTrainer):
             self.strategy.drop_unwanted_gradients()
         return loss
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """The loss of a batch; in training with `r_drop`, of every row twice, with other dropout each time."""
-        if self.args.r_drop and model.training:
-            inputs = {name: torch.cat([values, values]) for name, values in inputs.items()}
-        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-
-    def _step_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits, config, loss = outputs["logits"], self._config, self._loss
-        if config.problem_type == REGRESSION:
-            logits, labels = ((values - config.target_mean) / config.target_std for values in (logits, labels))
-        if not (self.args.r_drop and cast(nn.Module, self.model).training):
-            return loss(logits, labels, num_items_in_batch)
-        first, second = logits.chunk(2)
-        once, _ = labels.chunk(2)
-        losses = loss(first, once, num_items_in_batch) + loss(second, once, num_items_in_batch)
-        return (losses + self.args.r_drop * loss.disagreement(first, second, num_items_in_batch)) / 2
-
-    def evaluation_loop(
-        self,
-        dataloader: DataLoader,
-        description: str,
-        prediction_loss_only: bool | None = None,
-        ignore_keys: list[str] | None = None,
-        metric_key_prefix: str = "eval",
-    ) -> EvalLoopOutput:
-        """What `Trainer` says of a data set, with the mean loss of its rows.
-
-        (Its own is one of batches. Where several processes share them, some rows are in two.)
-        """
-        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
-        name = f"{metric_key_prefix}_loss"
-        logits_as_they_are = self._own_loss and self.preprocess_logits_for_metrics is None
-        if logits_as_they_are and output.metrics is not None and name in output.metrics:
-            logits, labels = map(torch.from_numpy, (logits_of(output.predictions), np.asarray(output.label_ids)))
-            output.metrics[name] = cast(Any, self.compute_loss_func)({"logits": logits}, labels).item()
-        return output
-
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         # Saved, they would replace what there is to go on from.
         if not has_finite_weights(cast(nn.Module, self.model)):
@@ -344,11 +292,6 @@ class GloveBiLSTMTrainer(BatchingTrainer):
         super()._save(output_dir, state_dict)
         # A pickle, which nothing reads and which may hold a token; `push_to_hub` would send it along.
         Path(str(output_dir or self.args.output_dir), TRAINING_ARGS_NAME).unlink(missing_ok=True)
-
-    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
-        # Transformers leaves out labels of -100, which here are regression's to have.
-        counted = [{"labels": torch.zeros_like(batch["labels"])} for batch in batch_samples if "labels" in batch]
-        return super()._get_num_items_in_batch(counted, device)
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         if not self.args.sparse_embedding_updates:

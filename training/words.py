@@ -1,7 +1,6 @@
 """From a data set's texts and word vectors to a tokenizer and an embedding matrix."""
 
 import logging
-from collections import Counter
 from typing import Any
 
 import torch
@@ -61,7 +60,7 @@ def prepare_words(
     vocabulary = [word for word in vocabulary if counts["train"][word] >= least or vectors.find(word) is not None]
     if data.are_pairs:
         vocabulary = [SEP_TOKEN, *vocabulary]
-    matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, Counter(counts["train"]))
+    matrix, in_vocabulary = embedding_matrix(vocabulary, vectors, arguments.oov, seed, counts["train"])
     for name, measured in coverage.items():
         logger.info(f"Coverage of {name}: {measured}")
     warning = warn_of_low_coverage(data.texts("train"), arguments.vectors, profile, coverage["train"], use_cache)

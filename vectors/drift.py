@@ -56,6 +56,14 @@ class MovedWord:
     nearest_before: list[str]
     nearest_after: list[str]
 
+    def cells(self) -> list[str]:
+        """Its occurrences, distance and cosine as tables show them."""
+        return [
+            "" if self.count is None else f"{self.count:,}",
+            f"{self.distance:.3g}",
+            "" if self.cosine is None else f"{self.cosine:.3f}",
+        ]
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -96,6 +104,10 @@ class Drift:
         if self.relative is not None:
             text += f" or {self.relative.mean:.1%} of their length"
         return text if self.cosine is None else f"{text}; mean cosine with where they were {self.cosine:.3f}"
+
+    def band_rows(self) -> list[list[str]]:
+        """Each band's name, words and mean distance as tables show them."""
+        return [[name, f"{band.words:,}", f"{band.mean_distance:.3g}"] for name, band in self.by_count.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON holds them, to six digits."""

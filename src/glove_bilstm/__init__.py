@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMModel
     from glove_bilstm.tokenization.vocabulary import build_vocabulary
     from glove_bilstm.tokenization.word_level import build_tokenizer
-    from glove_bilstm.training.arguments import GloveBiLSTMTrainingArguments
     from glove_bilstm.training.extension import extend_vocabulary
     from glove_bilstm.training.trainer import GloveBiLSTMTrainer
+    from glove_bilstm.training.training_arguments import GloveBiLSTMTrainingArguments
     from glove_bilstm.vectors.alignment import Coverage, embedding_matrix
     from glove_bilstm.vectors.word_vectors import WordVectors, load_vectors
 
@@ -31,7 +31,7 @@ _HOMES = {
     "GloveBiLSTMForSequenceClassification": "modeling.modeling_glove_bilstm",
     "extend_vocabulary": "training.extension",
     "GloveBiLSTMTrainer": "training.trainer",
-    "GloveBiLSTMTrainingArguments": "training.arguments",
+    "GloveBiLSTMTrainingArguments": "training.training_arguments",
 }
 
 __all__ = [
