@@ -45,6 +45,18 @@ def write_json(file: Path, content: object) -> None:
         new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def read_text(file: Path) -> str:
+    """Read text.
+
+    Raises:
+        InputError: It isn't in UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} isn't UTF-8 text ({error}). Save it as UTF-8.") from error
+
+
 def read_json(file: Path) -> Any:
     """Read JSON.
 
@@ -52,6 +64,6 @@ def read_json(file: Path) -> Any:
         InputError: It is none, or not in UTF-8.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # of the encoding, too
+        return json.loads(read_text(file))
+    except json.JSONDecodeError as error:
         raise InputError(f"{file} is not JSON: {error}.") from error

@@ -91,4 +91,4 @@ def name_dataset(dataset: str | Path) -> tuple[str, bool]:
         return "the bundled demo reviews", False
     place = Path(dataset).expanduser()
     # "." has no name, and a link's own name tells more than that of what it leads to.
-    return (Path(os.path.abspath(place)).name, False) if place.exists() else (str(dataset), True)
+    return (Path(os.path.abspath(place)).name or str(place), False) if place.exists() else (str(dataset), True)

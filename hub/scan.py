@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
-from glove_bilstm.hub.files import COVERAGE, DRIFT, TOKENIZER, read_json
+from glove_bilstm.hub.files import COVERAGE, DRIFT, TOKENIZER, read_json, read_text
 from glove_bilstm.vectors.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -79,10 +79,7 @@ def _read(file: Path) -> str:
         if not content.startswith(PNG):
             raise InputError(f"{file} is no PNG, whatever its name says. Remove it.")
         return content.decode("latin-1")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} isn't UTF-8 text ({error}). Save it as UTF-8.") from error
+    text = read_text(file)
     if file.suffix == ".json":
         read_json(file)
     return text

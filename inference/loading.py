@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import SAFE_WEIGHTS_NAME
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 from transformers.utils.hub import cached_file
 
 import glove_bilstm  # noqa: F401 - registers the model with the Auto classes
@@ -57,15 +57,16 @@ def load_classifier(
         raise InputError(f"{model} holds no model: it has no config.json. Name a folder that training wrote.")
     if not Path(model).exists() and not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", model):
         raise InputError(f"There is no folder {model}, and no repository on the Hub has such a name.")
-    if Path(model).is_dir() and not any(Path(model).glob("*.safetensors")):
+    names = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)
+    if Path(model).is_dir() and not any((Path(model) / name).is_file() for name in names):
         if (Path(model) / "model.onnx").is_file():
             raise InputError(
                 f"{model} is an exported model, which only `glove-bilstm predict` and OnnxClassifier read. Name the "
                 "folder that it was exported from."
             )
         raise InputError(
-            f"{model} holds no weights: it has no {SAFE_WEIGHTS_NAME}. Others, such as pytorch_model.bin, can run "
-            "code as they are loaded, so they are not read. Name a folder that training wrote."
+            f"{model} holds no weights in safetensors, the one format that is read: it has no {SAFE_WEIGHTS_NAME}. "
+            "Name a folder that training wrote."
         )
     try:
         # Our own classes need no trust; another model's code isn't run, nor is the user asked in the middle of a job.

@@ -1,4 +1,4 @@
-"""A page on which a text is classified, and the words are marked that its answer rests on.
+"""A page on which a text is classified, and the words are marked that decided the answer.
 
     python spaces/app.py --model out/demo        # a folder, or a model's id on the Hub
 
@@ -107,7 +107,7 @@ def build(name: str) -> gradio.Interface:
         [
             gradio.Label(label="Answer"),
             gradio.HighlightedText(
-                label="What it rests on: red speaks for the first answer, blue against it", show_legend=False
+                label="What decided it: red speaks for the first answer, blue against it", show_legend=False
             ),
         ],
         title=os.path.basename(name.rstrip("/")),

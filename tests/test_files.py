@@ -19,10 +19,14 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert read_json(file) == {"é": [0.5, None]} and list(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("content", [b"{", '{"a": 1}'.encode("utf-16"), b""], ids=["cut", "UTF-16", "empty"])
-def test_what_is_no_json(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [(b"{", "is not JSON"), ('{"a": 1}'.encode("utf-16"), "isn't UTF-8 text"), (b"", "is not JSON")],
+    ids=["cut", "UTF-16", "empty"],
+)
+def test_what_is_no_json(content: bytes, wrong: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"config\.json is not JSON: .+\.$"):
+    with pytest.raises(InputError, match=rf"config\.json {wrong}.+\.$"):
         read_json(tmp_path / "config.json")
 
 

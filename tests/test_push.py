@@ -190,7 +190,7 @@ class TestBadFolders:
         with pytest.raises(InputError, match="is not JSON"):
             plan_push(folder)
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-16")
-        with pytest.raises(InputError, match=r"config\.json is not JSON: .utf-8. codec"):
+        with pytest.raises(InputError, match=r"config\.json isn't UTF-8 text"):
             plan_push(folder)
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "modeling_glove_bilstm.py").unlink()
