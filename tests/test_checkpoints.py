@@ -145,6 +145,11 @@ class TestStates:
         folder = Path(whole[0].name)
         assert checkpoint_to_resume(str(whole[0] / "checkpoint-3"), folder) == folder / "checkpoint-3"
         assert checkpoint_to_resume(str(whole[0] / "checkpoint-3"), tmp_path) == whole[0] / "checkpoint-3"
+        link = tmp_path / "latest"
+        link.symlink_to(whole[0] / "checkpoint-3")
+        assert checkpoint_to_resume(str(link), folder) == folder / "checkpoint-3"
+        (tmp_path / "checkpoint-3").symlink_to(whole[0] / "checkpoint-3")
+        assert checkpoint_to_resume(str(tmp_path / "checkpoint-3"), tmp_path) == tmp_path / "checkpoint-3"
 
     def test_there_may_be_none(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
         (tmp_path / "checkpoint-9").mkdir()
