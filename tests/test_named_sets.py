@@ -1,5 +1,6 @@
 """The named sets of vectors, fetched over HTTP from a server on this machine."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -273,6 +275,17 @@ class TestWrong:
                 download.verify(write(tmp_path / "v", bytes(content)), NAMED_SETS[UNCHECKED].archive)
             except ValueError as error:
                 assert "what came is damaged: " in str(error)
+
+    @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EIO, "Input/output error")])
+    def test_what_the_machine_fails_at_is_no_damage(
+        self, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: zipfile.ZipFile) -> None:
+            raise error
+
+        monkeypatch.setattr(zipfile.ZipFile, "testzip", fail)
+        with pytest.raises(type(error)):
+            download.verify(write(tmp_path / "v", ARCHIVES[UNCHECKED_FILE]), NAMED_SETS[UNCHECKED].archive)
 
     @pytest.mark.parametrize(("name", "file"), BOTH)
     def test_not_there(self, server: Server, tmp_path: Path, name: str, file: str) -> None:

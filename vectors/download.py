@@ -1,5 +1,6 @@
 """Fetching a published archive: from the Hub with its own client, otherwise over https."""
 
+import errno
 import hashlib
 import logging
 import zipfile
@@ -166,6 +167,8 @@ def verify(path: Path, archive: Archive) -> None:
                 damaged = content.testzip()
             problem = damaged and f"is damaged: the checksum of its {damaged} is wrong"
         except Exception as error:  # damage shows in many ways, as a name that isn't UTF-8 or a place before the start
+            if isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
+                raise  # it is the machine's
             problem = f"is damaged: {error}"
     if problem is not None:
         raise _WrongFile(f"what came {problem}, so it isn't the published file and was removed")
