@@ -45,6 +45,7 @@ class TestSaved:
         assert type(model).__module__ == "glove_bilstm.modeling.modeling_glove_bilstm"
         assert AutoModel.from_pretrained(folder).config.to_dict() == model.config.to_dict()
 
+    @pytest.mark.slow
     def test_by_its_own_code(self, folder: Path, tmp_path: Path) -> None:
         expected = json.loads((folder / "expected.json").read_text())
         environment = {"HF_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
