@@ -197,7 +197,9 @@ def run(argv: list[str]) -> None:
         allow_abbrev=False,
     )
     parser.set_defaults(**recipe.training_for(ours | dict.fromkeys(flags)), **ours)
-    training, unknown = parser.parse_args_into_dataclasses(others, return_remaining_strings=True)
+    training, unknown = parser.parse_args_into_dataclasses(
+        others, return_remaining_strings=True, look_for_args_file=False
+    )
     if unknown:
         raise InputError(f"There is no option {unknown[0]}; glove-bilstm train --help tells which there are.")
 

@@ -145,6 +145,9 @@ class TestStates:
         folder = Path(whole[0].name)
         assert checkpoint_to_resume(str(whole[0] / "checkpoint-3"), folder) == folder / "checkpoint-3"
         assert checkpoint_to_resume(str(whole[0] / "checkpoint-3"), tmp_path) == whole[0] / "checkpoint-3"
+        monkeypatch.chdir(whole[0] / "checkpoint-3")
+        assert checkpoint_to_resume(".", tmp_path) == whole[0] / "checkpoint-3"
+        monkeypatch.chdir(whole[0].parent)
         link = tmp_path / "latest"
         link.symlink_to(whole[0] / "checkpoint-3")
         assert checkpoint_to_resume(str(link), folder) == folder / "checkpoint-3"

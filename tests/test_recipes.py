@@ -70,6 +70,8 @@ def test_the_command_tells_the_classes_what_is_given(tmp_path: Path, monkeypatch
         raise ValueError
 
     monkeypatch.setattr("glove_bilstm.training.run.train_classifier", keep)
+    (tmp_path / "command.args").write_text("--learning_rate 0.5")  # such a file transformers would read, unasked
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "command.py")])
     given: dict[str, Any] = {"learning_rate": 2e-3, "max_steps": 9, "class_weights": "a=1,b=2", "weight_decay": 0.1}
     flags = [f"--{name}={value}" for name, value in given.items()]
     assert main(["train", "--output_dir", str(tmp_path), "--sparse_embedding_updates", *flags]) == 1

@@ -1,6 +1,7 @@
 """Which files of a data set are read, as which splits, and how csv is read."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +293,6 @@ def test_a_card_that_says_how_csv_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_may_be_a_name_on_the_hub(name: str, on_the_hub: bool) -> None:
-    told = "the Hub, where a data set of that name might be, can't be reached" if on_the_hub else "no file or folder"
-    with pytest.raises(InputError, match=told):
+    told = f"There is no file or folder {Path(name)}" + (", and the Hub" if on_the_hub else ". Give one that exists")
+    with pytest.raises(InputError, match=re.escape(told)):
         load_raw_splits(name)

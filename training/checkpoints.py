@@ -234,7 +234,8 @@ def checkpoint_to_resume(told: str | bool | None, output_dir: Path) -> Path | No
     if not checkpoint.is_dir():
         raise InputError(f"There is no checkpoint {checkpoint}.")
     _read_state(checkpoint)
-    for folder in (checkpoint.absolute(), checkpoint.resolve()):  # itself, or what a link leads to
+    checkpoint = Path(os.path.abspath(checkpoint))  # "." has no name
+    for folder in (checkpoint, checkpoint.resolve()):  # itself, or what a link leads to
         if folder.parent.resolve() == output_dir.resolve():
             return output_dir / folder.name  # by such paths the Trainer tells the best checkpoint from others
     return checkpoint

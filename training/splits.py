@@ -200,8 +200,8 @@ def _load(builder: str, path: Path | None, **kwargs: Any) -> DatasetDict:
         return load_dataset(builder, **kwargs)
     except ConnectionError as error:
         raise InputError(
-            f"There is no folder {builder}, and the Hub, where a data set of that name might be, can't be reached: "
-            f"{error}"
+            f"There is no file or folder {builder}, and the Hub, where a data set of that name might be, can't be "
+            f"reached: {error}"
         ) from error
     except Exception as error:  # each builder raises its own
         cause: BaseException = error
