@@ -259,6 +259,13 @@ def read(file: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+def figures(run: Run, result: dict[str, Any]) -> str:
+    """A result in words."""
+    metric = DATA_SETS[run.dataset].metric
+    both = ", ".join(f"{split} {result[split][metric]:.4f}" for split in ("validation", "test"))
+    return f"{run.row}, seed {run.seed}: {metric} {both}"
+
+
 def measure(run: Run, options: argparse.Namespace) -> None:
     """Do a run, and append its result."""
     from glove_bilstm.hub.assessment import processor_name  # here, for the package takes seconds to import
@@ -282,9 +289,7 @@ def measure(run: Run, options: argparse.Namespace) -> None:
         "machine": ", ".join([processor_name(), *(f"{name} {version(name)}" for name in VERSIONS)]),
     }
     append(options.results, {name: result.get(name) for name in COLUMNS})
-    metric = DATA_SETS[run.dataset].metric
-    figures = ", ".join(f"{split} {result[split][metric]:.4f}" for split in ("validation", "test"))
-    print(f"{run.row}, seed {run.seed}: {metric} {figures}, {result['seconds']:.0f} s", file=sys.stderr)
+    print(f"{figures(run, result)}, {result['seconds']:.0f} s", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -316,7 +321,10 @@ def main(argv: list[str] | None = None) -> int:
     failed = []
     for run in runs:
         # Read again every time: another process may have measured it in the meantime.
-        if any((result["row"], result["seed"]) == (run.row, run.seed) for result in read(options.results)):
+        known = [result for result in read(options.results) if (result["row"], result["seed"]) == (run.row, run.seed)]
+        if known:
+            if options.row:
+                print(f"{figures(run, known[-1])}: read in {options.results}; other --results measure it again")
             continue
         try:
             measure(run, options)

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from contextlib import suppress
 
 from glove_bilstm.scripts.shared import command, make_parser, user_path
 
@@ -217,11 +218,17 @@ def run(argv: list[str]) -> None:
         if training.process_index == 0:
             # What the Hub refuses, it had better refuse before hours of training.
             destination.prepare(about.head(), "--license and --language")
+    was_there = options.output_dir.exists()
     try:
         result = train_classifier(data, model, training, options.overwrite)
         if training.process_index > 0:  # of several processes one writes and tells
             return
         write_model_folder(result, options.output_dir, about, destination and destination.repo_id)
+    except BaseException:
+        if not was_there:
+            with suppress(OSError):  # it holds checkpoints
+                options.output_dir.rmdir()
+        raise
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

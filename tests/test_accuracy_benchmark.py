@@ -122,7 +122,10 @@ def test_a_rare_label_is_drawn_too(accuracy: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_rows_of_the_package(
-    bench: Callable[..., list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Callable[..., list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     bench("--row", "reviews/frozen")
     frozen, chance = bench("--row", "reviews/random/40", "--seed", "2")
@@ -141,7 +144,10 @@ def test_rows_of_the_package(
     }
     # Done already: nothing is run again.
     monkeypatch.setattr("subprocess.run", None)
+    capfd.readouterr()
     assert bench("--row", "reviews/frozen") == [frozen, chance]
+    known = f"reviews/frozen, seed 0: accuracy validation {frozen['validation']['accuracy']:.4f}, test "
+    assert capfd.readouterr().out.startswith(known)
 
 
 def test_random_vectors_are_as_wide_as_the_real_ones(accuracy: ModuleType, data: Path, tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ class TestBadTrainingInput:
             (["--max_steps", "1", "--learning_rate", "1e39"], "not all weights are numbers"),
             (["--batch_eval_metrics", "True"], "batch_eval_metrics and prediction_loss_only leave out"),
             (["--label_names", "targets"], "label_names must be labels"),
+            (["--embedding_strategy", "two_stage", "--unfreeze_at", "9999"], "--unfreeze_at 9999 is after step 9,999"),
             (["--restore_callback_states_from_checkpoint", "True"], "would make the callbacks anew"),
         ],
     )
@@ -181,6 +182,7 @@ class TestBadTrainingInput:
         assert main(["train", "--recipe", "classic", "--hidden_size", "6", *map(str, arguments)]) == 1
         error = capsys.readouterr().err
         assert message in error and "Traceback" not in error
+        assert "--max_steps" in flags or not (tmp_path / "out").exists()  # but for checkpoints, nothing is left
         assert not (tmp_path / "out" / "config.json").exists()
 
     def test_debug_shows_the_traceback(self, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from glove_bilstm.hub.plan import name_after_repository
 def trained(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vectors_file: Path) -> Path:
     folder = tmp_path_factory.mktemp("cards") / "moods"
     command("train", "--dataset", dataset_folder, "--vectors", vectors_file, "--output_dir", folder, *TINY,
-            "--license", "mit", "--language", "en")  # fmt: skip
+            "--license", "mit", "--language", "en", "--data_seed", "0")  # fmt: skip
     return folder
 
 
@@ -54,7 +54,7 @@ class TestCard:
 
     def test_options(self, trained: Path) -> None:
         options = dict(re.findall(r"^\| (\w+) \| (.*) \|$", (trained / "README.md").read_text(), re.MULTILINE))
-        assert options["seed"] == "42" and options["early_stopping_patience"] == "4"
+        assert (options["seed"], options["data_seed"], options["early_stopping_patience"]) == ("42", "0", "4")
         assert options["metric_for_best_model"] == "accuracy" and options["eval_strategy"] == "epoch"
         assert options["hidden_size"] == "6" and "class_weights" not in options
 
