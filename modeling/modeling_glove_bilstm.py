@@ -325,13 +325,19 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
             embeddings ``[B, T, D]`` and then each layer's ``[B, T, H]``.
 
         Raises:
-            ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given.
+            ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given, or vectors aren't D wide.
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         mask = token_mask(input_ids, attention_mask, inputs_embeds, self.config)  # [B, T]
         if inputs_embeds is None:
             inputs_embeds = self.embeddings(input_ids)  # [B, T, D]
+        # Of another width, torch's kernel would read and write beyond the end of what is there.
+        if not is_recorded() and inputs_embeds.shape[-1] != self.config.embedding_dim:
+            raise ValueError(
+                f"The vectors have {inputs_embeds.shape[-1]} numbers each, and this model reads vectors of "
+                f"{self.config.embedding_dim} (config.embedding_dim). Give it such, or make a model for yours."
+            )
         states = self.embedding_dropout(inputs_embeds)  # [B, T, D]
         if output_hidden_states and input_ids is not None and torch.is_grad_enabled() and not states.requires_grad:
             # Frozen vectors get no gradient, but who asks for the states may want to know how they weigh (saliency).

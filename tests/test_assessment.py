@@ -1,5 +1,6 @@
 """What the card shows beyond the figures, on answers whose facts are known."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from glove_bilstm.hub.assessment import (
     find_worst_answers,
     time_model,
 )
+from glove_bilstm.hub.card import KINDS, _results
 from glove_bilstm.hub.pictures import draw_confusions
 from glove_bilstm.training.run import Answers
 from glove_bilstm.training.tasks import MULTI_LABEL, REGRESSION, SINGLE_LABEL, ProblemType
@@ -158,3 +160,19 @@ def test_speed_is_of_this_machine(model: Path) -> None:
     speed = time_model(result)
     assert speed.one > 0 and speed.many > 0 and speed.words == 1 and speed.threads > 0 and speed.cpu
     assert result.model.training
+
+
+def test_right_and_wrong_labels_in_the_cards_order() -> None:
+    result = made(MULTI_LABEL, [[2, -2], [2, 2], [2, -2]], [[1, 0], [0, 1], [0, 1]], ["a", "b"])
+    result.figures = {"validation": {f"{kind}_{label}": 0.5 for kind in KINDS for label in "ab"}}
+    # predicted, and true; predicted, but not true; true, but not predicted; neither
+    assert _results(result)["confusions"] == [["a", "1", "2", "0", "0"], ["b", "1", "0", "1", "1"]]
+
+
+def test_speed_in_the_units_of_the_card(model: Path) -> None:
+    result = made(SINGLE_LABEL, [certain(0.5)] * 3, [0, 1, 0], ["a", "b"], ["a good film", "", "awful"])
+    result.model, result.tokenizer = make_model(), AutoTokenizer.from_pretrained(model)
+    result.model.register_forward_hook(lambda *_: time.sleep(0.05))
+    speed = time_model(result)
+    assert 50 <= speed.one < 5_000  # milliseconds
+    assert 0.6 < speed.many <= 60  # three texts in one batch, texts a second

@@ -1,14 +1,16 @@
 """The card of a model, read as the Hub and as a stranger read it."""
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import TINY, write_jsonl
 from huggingface_hub import ModelCard
-from tiny_tasks import check_layout_of_card, command, run_example_of_card
+from tiny_tasks import check_layout_of_card, command, read_jsonl, run_example_of_card
 
-from glove_bilstm.hub.card import _two_digits
+from glove_bilstm.hub.card import _most_confused, _two_digits
 from glove_bilstm.hub.metadata import name_dataset
 from glove_bilstm.hub.plan import name_after_repository
 
@@ -19,6 +21,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path, vect
     command("train", "--dataset", dataset_folder, "--vectors", vectors_file, "--output_dir", folder, *TINY,
             "--license", "mit", "--language", "en", "--data_seed", "0")  # fmt: skip
     return folder
+
+
+def table(card: str, first: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The header and the rows, by their first cells, of the table that begins with this cell."""
+    found = re.search(rf"^\|( *{re.escape(first)} \|.*)\n\|.*\n((?:\|.*\n)+)", card, re.MULTILINE)
+    assert found is not None
+    header, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in (found[1], *found[2].splitlines())
+    ]
+    return header[1:], {row[0]: row[1:] for row in rows}
 
 
 class TestCard:
@@ -134,6 +146,43 @@ class TestCard:
         monkeypatch.chdir(reviews)
         assert name_dataset(dataset) == named
 
+    def test_its_figures_are_those_of_the_run(self, trained: Path, dataset_folder: Path) -> None:
+        card = (trained / "README.md").read_text()
+        results = json.loads((trained / "all_results.json").read_text())
+        prefixes = {"validation": "eval", "test": "test"}
+        for one in ModelCard.load(trained / "README.md").data.eval_results:
+            measured = results[f"{prefixes[one.dataset_split]}_{one.metric_type}"]
+            assert one.metric_value == pytest.approx(measured, abs=5e-5), one
+        columns, whole = table(card, "metric")
+        assert columns == ["validation", "test"]
+        for name, cells in whole.items():
+            assert cells == [f"{results[f'{prefixes[split]}_{name}']:.4f}" for split in columns], name
+        columns, classes = table(card, "")
+        assert set(classes) == {"neg", "pos"} and len(columns) == 6
+        for label, cells in classes.items():
+            places = [column.split(": ") for column in columns]
+            assert cells == [f"{results[f'{prefixes[split]}_{kind}_{label}']:.4f}" for split, kind in places], label
+        splits = {name: read_jsonl(dataset_folder / f"{name}.jsonl") for name in ("train", "validation", "test")}
+        assert ", ".join(f"{len(rows):,} {name}" for name, rows in splits.items()) in card
+        # The answers of each row that are right, together: all that are.
+        rows = re.search(r"\| probability, on average \| right .*\n\|.*\n((?:\|.*\n)+)", card)
+        assert rows is not None
+        bins = [[float(cell) for cell in line.strip("| ").split("|")] for line in rows[1].splitlines()]
+        right = sum(share * count for _, share, count in bins)
+        assert right / 31 == pytest.approx(results["eval_accuracy"], abs=1e-3)
+
+    def test_a_step_of_several_batches_and_words_without_vectors(self, tmp_path: Path, vectors_file: Path) -> None:
+        rows = [{"text": f"the film {n % 7}", "label": f"a, {n % 3}"} for n in range(160)]
+        data = write_jsonl(tmp_path / "mine.jsonl", rows)
+        command("train", "--dataset", data, "--vectors", vectors_file, "--output_dir", tmp_path / "out", *TINY,
+                "--gradient_accumulation_steps", "2")  # fmt: skip
+        card = (tmp_path / "out" / "README.md").read_text()
+        assert "steps of 64 texts were taken" in card
+        # "the" and "film" have vectors and stand in every text, the numbers from 0 to 6 have none.
+        columns, coverage = table(card, "split")
+        assert columns[:3] == ["types with a vector", "tokens with a vector", "of which as spelled"]
+        assert coverage["train"] == ["22.2%", "66.7%", "66.7%", "0.0%", "0.0%"]
+
 
 class TestRepository:
     EXAMPLE = 'classify = pipeline("text-classification", model="tiny", trust_remote_code=True)'
@@ -157,3 +206,9 @@ class TestRepository:
 
     def test_a_card_without_an_example(self) -> None:
         assert name_after_repository("# mine\n", "some/body") == "# mine\n"
+
+
+def test_the_most_frequent_confusions() -> None:
+    counts = np.array([[9, 2, 0], [5, 9, 0], [0, 1, 9]])
+    rows = [["b", "a", "5"], ["a", "b", "2"], ["c", "b", "1"]]
+    assert _most_confused(counts, ["a", "b", "c"]) == (rows, 3)

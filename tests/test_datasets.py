@@ -85,6 +85,17 @@ def test_class_label_keeps_its_order_and_an_unlabelled_test_split_is_left_out(
     assert set(data.splits) == {"train", "validation"} and "The test split has no labels" in caplog.text
 
 
+@pytest.mark.parametrize("in_lists", [False, True])
+def test_a_row_without_its_class_is_named(in_lists: bool, tmp_path: Path) -> None:
+    """In a column of classes -1 says that there is none."""
+    kind = ClassLabel(names=["zebra", "ape"])
+    labels: list[Any] = [[0], [1], [-1], [0, 1]] if in_lists else [0, 1, -1, 1]
+    features = Features({"text": Value("string"), "label": List(kind) if in_lists else kind})
+    Dataset.from_dict({"text": list("abcd"), "label": labels}, features=features).to_parquet(tmp_path / "v.parquet")
+    with pytest.raises(InputError, match=r"v\.parquet, row 3: 'label' holds .*-1.*, which isn't"):
+        load(tmp_path / "v.parquet")
+
+
 def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
     content = '\ufefftext,label\r\n"said ""no"", twice",a\r\n"two\nlines", b\r\n1984,a\r\nNA,b\r\n'
     (tmp_path / "mine.csv").write_bytes(content.encode())
@@ -377,6 +388,26 @@ class TestCut:
         with caplog.at_level(logging.INFO, "glove_bilstm"):
             load(tmp_path)
         assert caplog.text.count("4 of the 4 ") == 2 and "test texts stand in the training split too." in caplog.text
+
+    def test_pairs_that_stand_in_both(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A pair is known where both of its texts were met together: in pairs, one text often comes with several."""
+        pairs = [{**row, "b": f"b{number % 3}"} for number, row in enumerate(rows(*"xy" * 7))]
+        write_jsonl(tmp_path / "train.jsonl", pairs)
+        write_jsonl(tmp_path / "validation.jsonl", [{"text": "v", "b": "v", "label": "x"}])
+        write_jsonl(tmp_path / "test.jsonl", [pairs[0], {**pairs[1], "b": "new"}, {**pairs[2], "text": "new"}])
+        with caplog.at_level(logging.INFO, "glove_bilstm"):
+            load(tmp_path, text_pair_column="b")
+        assert "1 of the 3 test texts stands in the training split too." in caplog.text
+
+    def test_a_class_without_any_text_is_told_of_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b", "c"])})
+        splits = {"train": rows(*[0, 1] * 7), "validation": rows(0, 1)}
+        DatasetDict({name: Dataset.from_list(of, features=features) for name, of in splits.items()}).save_to_disk(
+            tmp_path / "d"
+        )
+        load(tmp_path / "d")
+        assert "No training text has 1 of the 3 labels (c)" in caplog.text
+        assert "No validation text" not in caplog.text
 
 
 class TestGuess:

@@ -277,3 +277,27 @@ class TestFolder:
         stop = 0
         write_model_folder(new, tmp_path)
         assert (tmp_path / "drift.json").exists() != old_has_one
+
+    def test_what_a_killed_process_moved_away_comes_back(
+        self, result: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_model_folder(result, tmp_path)
+        before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+        (tmp_path / ".incomplete-1" / "old").mkdir(parents=True)
+        os.replace(tmp_path / "config.json", tmp_path / ".incomplete-1" / "old" / "config.json")
+
+        def interrupted(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(result.model, "save_pretrained", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_model_folder(result, tmp_path)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+    def test_who_may_read_one_file_may_read_all(self, result: TrainingResult, tmp_path: Path) -> None:
+        before = os.umask(0o022)
+        try:
+            write_model_folder(result, tmp_path)
+        finally:
+            os.umask(before)
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o644}

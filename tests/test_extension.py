@@ -25,6 +25,7 @@ from glove_bilstm import (
     extend_vocabulary,
 )
 from glove_bilstm.modeling.modeling_glove_bilstm import GloveBiLSTMPreTrainedModel
+from glove_bilstm.training.linear_map import fit_map
 from glove_bilstm.vectors.errors import InputError
 
 DIM = 5
@@ -577,3 +578,20 @@ class TestRefused:
         with pytest.raises(TypeError):
             extend_vocabulary(model, tokenizer, VECTORS, words=["superb", None])  # type: ignore[list-item]
         assert state(model, tokenizer) == before
+
+
+class TestMap:
+    """Of `fit_map`: what cross-validation chooses is what the map is fitted with."""
+
+    def test_noise_is_not_learned(self) -> None:
+        generator = np.random.default_rng(0)
+        original, noise = generator.normal(size=(2, 30, 20)).astype("f4")
+        fitted = fit_map(original, original + noise / 10)
+        assert np.abs(fitted.matrix).max() < 1e-3
+
+    def test_a_linear_move_is(self) -> None:
+        generator = np.random.default_rng(0)
+        original, matrix = generator.normal(size=(99, 7)), generator.normal(size=(7, 7))
+        fitted = fit_map(original.astype("f4"), (original + original @ matrix + 3).astype("f4"))
+        assert np.allclose(fitted.matrix, matrix, atol=1e-3) and np.allclose(fitted.bias, 3, atol=1e-3)
+        assert fitted.error is not None and fitted.error < 1e-3 < fitted.identity_error

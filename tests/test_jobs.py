@@ -296,6 +296,16 @@ class TestCutOff:
         assert len(read_jsonl(tmp_path / "out.jsonl")) == 2_000
         assert sorted(os.listdir(tmp_path)) == ["in.jsonl", "out.jsonl"]
 
+    def test_an_input_of_the_same_size_is_another_one(self, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
+        os.utime(source, (1, 1))
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(source, tmp_path / "out.jsonl"), Fake(4), quietly)
+        write_jsonl(source, [{"text": str(9 - number)} for number in range(7)])
+        fake = Fake()
+        run_job(job(source, tmp_path / "out.jsonl"), fake, quietly)
+        assert len(fake.asked) == 7
+
 
 class TestBadRows:
     @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
@@ -314,6 +324,12 @@ class TestBadRows:
         assert [str(row["n"] or "") for row in rows] == ["", "2", "3", "", "", "4", "1"]
         assert list(rows[0]) == ["text", "n", "prediction", "score", "error"]
         assert "5 rows could not be read; their column 'error' says why." in caplog.text
+
+    def test_the_first_twenty_are_told_of(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        (tmp_path / "in.jsonl").write_text('{"text": "good"}\n' + "nonsense\n" * 33)
+        run_job(job(tmp_path / "in.jsonl", tmp_path / "out.jsonl"), Fake(), quietly)
+        assert caplog.text.count("It is passed through without a prediction.") == 20
+        assert "33 rows could not be read; their column 'error' says why." in caplog.text
 
     @pytest.mark.parametrize(
         ("line", "error"),
@@ -604,7 +620,11 @@ assert not {"torch", "transformers", "datasets"} & set(sys.modules)
         for backend, file in (
             ("onnx", "onnx/model.onnx"),
             ("onnx", "onnx/tokenizer.json"),
+            ("onnx", "onnx/config.json"),
             ("torch", "tokenizer.json"),
+            ("torch", "tokenizer_config.json"),
+            ("torch", "model.safetensors"),
+            ("torch", "config.json"),
         ):
             told = []
             for change in (False, False, True):
@@ -613,7 +633,7 @@ assert not {"torch", "transformers", "datasets"} & set(sys.modules)
                 caplog.clear()
                 assert predict(ours, *options, "--backend", backend) == 1
                 told.append("beginning anew" in caplog.text)
-            assert told[1:] == [False, True]
+            assert told[1:] == [False, True], file
 
     def test_an_export_of_other_weights(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ours = tmp_path / "ours"

@@ -157,6 +157,17 @@ class TestArchitecture:
             assert not torch.equal(noisy(ids, mask).logits, noisy(ids, mask).logits)
             assert torch.allclose(noisy.eval()(ids, mask).logits, still.eval()(ids, mask).logits)
 
+    @pytest.mark.parametrize("padded", [False, True])
+    def test_dropout_between_layers_acts_whether_or_not_texts_are_of_one_length(self, padded: bool) -> None:
+        ids, mask = make_batch()
+        ids, mask = (ids, mask) if padded else (ids.clamp_min(2), torch.ones_like(mask))
+        rates = {"embedding_dropout": 0.0, "classifier_dropout": 0.0}
+        model = make_model(**rates, lstm_dropout=1.0, num_hidden_layers=2).train()
+        # The second layer reads zeros, whatever the words.
+        other = torch.where(mask.bool(), (ids + 7) % 90 + 2, 0)
+        assert torch.equal(model(ids, mask).logits, model(other, mask).logits)
+        assert not torch.equal(model.eval()(ids, mask).logits, model(other, mask).logits)
+
     def test_hidden_states(self) -> None:
         model = make_model(num_hidden_layers=3)
         ids, mask = make_batch()
@@ -182,6 +193,22 @@ class TestArchitecture:
             model(ids, inputs_embeds=embeds)
         with pytest.raises(ValueError, match="either input_ids or inputs_embeds"):
             model()
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("width", [4, 6, 70])
+    def test_vectors_of_another_width(self, training: bool, width: int) -> None:
+        """Torch's kernel would read beyond their end, and answer something, or write there and end the process."""
+        model = make_model().train(training)
+        ids, mask = make_batch()
+        message = (
+            f"The vectors have {width} numbers each, and this model reads vectors of {model.config.embedding_dim} "
+        )
+        for grad in (True, False):
+            with torch.set_grad_enabled(grad), pytest.raises(ValueError, match=message):
+                model(inputs_embeds=torch.ones(*ids.shape, width), attention_mask=mask)
+        model.set_input_embeddings(torch.nn.Embedding(VOCABULARY, width, padding_idx=0))
+        with pytest.raises(ValueError, match=message):
+            model(ids, mask)
 
 
 class TestPadding:

@@ -141,6 +141,25 @@ class TestPush:
         assert f"{(folder / 'model.safetensors').stat().st_size:,}" in out and "dry run" in out
         assert all(name in out for name in NAMES)
 
+    def test_a_branch_that_went_its_own_way(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO).push(folder)
+        for content in ("{}", "[]"):
+            (folder / "coverage.json").write_text(content)
+            Destination(REPO, revision="two").push(folder)
+            assert pushed(hub, folder, "two") and not pushed(hub, folder)
+        assert Destination(REPO, revision="two").push(folder) is None
+
+    def test_another_type_is_on_the_branch(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO).push(folder)
+        hub.repositories[REPO].heads["two"] = hub.repositories[REPO].heads["main"]
+        hub.repositories[REPO].add("two", {"config.json": b'{"model_type": "bert"}'})
+        with pytest.raises(InputError, match="already holds a model of the type 'bert'"):
+            Destination(REPO, revision="two").push(folder)
+        assert hub.files(REPO, "two") == {"config.json": b'{"model_type": "bert"}'}
+        hub.repositories[REPO].add("main", {"config.json": b'{"model_type": "bert"}'})
+        hub.repositories[REPO].heads["two"] = hub.repositories[REPO].heads["main"].parent  # ours
+        assert Destination(REPO, revision="two").push(folder) is None
+
 
 class TestNeverPushed:
     def test_what_a_run_leaves_in_its_folder(self, hub: Hub, folder: Path) -> None:
@@ -459,6 +478,24 @@ class TestFaults:
             Destination(REPO).push(folder)
         assert type(failed.value) is InputError, repr(failed.value)
         assert set(hub.files(REPO)) == {".gitattributes"}
+
+    def test_an_earlier_commit_of_the_same_files_is_not_this_one(self, hub: Hub, folder: Path) -> None:
+        Destination(REPO).push(folder)
+        first = (folder / "coverage.json").read_text()
+        (folder / "coverage.json").write_text("{}")
+        Destination(REPO).push(folder)
+        (folder / "coverage.json").write_text(first)
+        hub.faults = {"POST .*/commit/main": [503]}
+        address = Destination(REPO).push(folder)
+        assert pushed(hub, folder)
+        assert address == f"{hub.url}/{REPO}/commit/{hub.repositories[REPO].heads['main'].sha}"
+
+    def test_a_commit_to_a_branch_is_found_there(self, hub: Hub, folder: Path) -> None:
+        hub.faults = {"POST .*/commit/two": ["lost"]}
+        address = Destination(REPO, revision="two").push(folder)
+        head = hub.repositories[REPO].heads["two"]
+        assert address == f"{hub.url}/{REPO}/commit/{head.sha}" and pushed(hub, folder, "two")
+        assert head.parent is not None and head.parent.title == "initial commit"
 
 
 TRAINER = """

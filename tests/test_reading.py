@@ -289,6 +289,14 @@ class TestQuirks:
         assert "30 rows of 5 numbers, but there are 5 of 7" in str(load(file, limit=99).report)
         assert report(load(tmp_path / "v", b"30 7\n" + glove_text(), limit=3)).header_lied is None
 
+    def test_a_binary_header_where_the_rest_is_not_looked_at(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "v", word2vec_binary())
+        for limit in (3, 5, None):
+            assert report(load(file, limit=limit)).header_lied is None
+        file = write(tmp_path / "v", word2vec_binary().replace(b"5 7\n", b"30 7\n", 1))
+        assert report(load(file, limit=3)).header_lied is None  # the others may be there
+        assert "30 rows of 7 numbers, but there are 5 of 7" in str(load(file).report)
+
     def test_rows_of_forty_thousand_numbers(self, tmp_path: Path) -> None:
         matrix = np.arange(80_000, dtype="f4").reshape(2, -1)
         for content in (glove_text("ab", matrix), word2vec_text("ab", matrix)):

@@ -103,6 +103,13 @@ class TestFastText:
         with pytest.raises(InputError, match="ends too early or is damaged"):
             load(tmp_path / "damaged", bytes(content))
 
+    def test_a_model_whose_ngrams_were_all_pruned_has_none(self, tmp_path: Path) -> None:
+        content = bytearray(fasttext_binary(self.WORDS, self.MATRIX))
+        place = 8 + 56 + 20  # behind the header and the sizes of the dictionary
+        content[place : place + 8] = bytes(8)
+        vectors = load(tmp_path / "model", bytes(content))
+        assert np.array_equal(vectors.matrix, self.MATRIX[:4]) and vectors.find("unseen") is None
+
     def test_a_supervised_model_of_version_11_has_no_character_ngrams(self, tmp_path: Path) -> None:
         content = fasttext_binary(self.WORDS, self.MATRIX, supervised=True).replace(b"\x0c", b"\x0b", 1)
         vectors = load(tmp_path / "model", content)
@@ -148,6 +155,16 @@ class TestSafetensors:
         # Writing to what is mapped changes memory only.
         vectors.matrix[0] = 0
         assert np.array_equal(load(tmp_path / "v.safetensors").matrix, MATRIX)
+
+    def test_the_first_row_of_a_word_wins(self, tmp_path: Path) -> None:
+        from safetensors.numpy import save_file
+
+        words = np.frombuffer("\n".join([*WORDS[:4], WORDS[1]]).encode(), dtype=np.uint8)
+        save_file({"vectors": MATRIX, "words": words}, tmp_path / "v.safetensors")
+        for wanted in (None, WORDS):
+            vectors = load(tmp_path / "v.safetensors", words=wanted)
+            assert vectors.words == WORDS[:4] and np.array_equal(vectors.matrix, MATRIX[:4])
+            assert report(vectors).duplicates == 1 and np.array_equal(vectors[WORDS[1]], MATRIX[1])
 
     def test_compressed_ones_and_others(self, tmp_path: Path) -> None:
         WordVectors(WORDS, MATRIX).save(tmp_path / "v")

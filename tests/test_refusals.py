@@ -200,6 +200,12 @@ class TestWords:
         (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
         assert "The Hub refused model.safetensors (403 Forbidden): Denied." in refusal(folder)
 
+    def test_another_refusal_in_the_same_word(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Only addresses of large files are asked for anew."""
+        hub.faults = {"POST .*/commit/": [(403, "Your trial has expired")] * 9}
+        assert "Your trial has expired" in refusal(folder)
+        assert "Trying again" not in caplog.text
+
     def test_an_upload_that_stood_still(self, hub: Hub, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         hub.faults = {"PUT /objects/": [(400, STOOD_STILL)]}
         Destination(REPO).push(folder)

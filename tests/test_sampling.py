@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 from test_strategies import collate, make_trainer, rows
 from tiny_model import make_model
@@ -59,6 +59,8 @@ def test_few_rows(count: int) -> None:
     processes=some.integers(1, 3),
     drop_last=some.booleans(),
 )
+@example(count=4, batch_size=1, accumulation=2, processes=3, drop_last=False)  # too few rows for two batches each
+@example(count=17, batch_size=1, accumulation=3, processes=3, drop_last=False)
 def test_steps_are_the_same_however_they_are_divided(
     count: int, batch_size: int, accumulation: int, processes: int, drop_last: bool
 ) -> None:
@@ -114,7 +116,7 @@ def test_rows_without_a_length_are_refused_before_steps_are_asked_for(tmp_path: 
             return iter(list(rows()))
 
     arguments = make_trainer(tmp_path).args
-    with pytest.raises(InputError, match="training set without a length can't be trained on: give a Dataset"):
+    with pytest.raises(InputError, match="can't train on a stream, a data set without a length: give it a Dataset"):
         GloveBiLSTMTrainer(make_model(), arguments, train_dataset=Stream(), data_collator=collate)
 
 

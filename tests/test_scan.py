@@ -128,3 +128,10 @@ class TestScan:
         tokenizer["model"]["vocab"]["/home/me"] = 999
         (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1))
         assert "tokenizer.json" in plan_push(folder).files
+
+    def test_the_users_own_token_whatever_it_looks_like(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HF_TOKEN", "oauth-abcdefgh")
+        (folder / "README.md").write_text("# mine\n\ncurl -H 'Authorization: Bearer oauth-abcdefgh'\n")
+        with pytest.raises(InputError, match="README.md, line 3, holds a secret") as refused:
+            plan_push(folder)
+        assert "oauth-abcdefgh" not in str(refused.value)

@@ -95,6 +95,13 @@ def test_accumulated_uneven_batches_are_one_step(tmp_path: Path) -> None:
     assert norms[1] == pytest.approx(norms[0], rel=1e-3) and norms[2] == pytest.approx(norms[0], rel=1e-3)
 
 
+def test_a_target_of_minus_hundred_counts(tmp_path: Path) -> None:
+    """To transformers, which divides a step's loss by what is counted, a label of -100 is none."""
+    trainer = make_trainer(tmp_path, make_model(problem_type="regression", num_labels=1))
+    batches = [{"labels": torch.tensor([-100.0, 2.5])}, {"labels": torch.tensor([-100.0])}]
+    assert trainer._get_num_items_in_batch(batches, torch.device("cpu")) == 3
+
+
 def test_r_drop_adds_what_two_passes_differ_by(tmp_path: Path) -> None:
     labels = torch.arange(13) % 3
     trainer = make_trainer(tmp_path, make_model(problem_type=SINGLE), r_drop=3.0)

@@ -11,6 +11,7 @@ from transformers import TrainerCallback, set_seed
 
 from glove_bilstm import GloveBiLSTMForSequenceClassification, GloveBiLSTMTrainer, GloveBiLSTMTrainingArguments
 from glove_bilstm.training.progress import UNFROZEN
+from glove_bilstm.training.row_adam import RowwiseAdamW
 from glove_bilstm.training.strategies import TwoStages, parts_of
 from glove_bilstm.vectors.errors import InputError
 
@@ -180,6 +181,20 @@ class TestTwoStages:
             rates = [0.01] * 6 + [0.001, 0.002, 0.003, 0.003, 0.003, 0.003]
             assert [rates[0] for rates in recorder.rates] == pytest.approx(rates)
 
+    def test_the_second_stages_rate_where_the_first_one_warms_up(self, tmp_path: Path) -> None:
+        """When the stages are planned, the schedule has lowered the optimizer's rate to 0 already."""
+        recorder = train(tmp_path, embedding_strategy="two_stage", embedding_learning_rate=0.003,
+                         lr_scheduler_type="constant_with_warmup", warmup_steps=4)[1]  # fmt: skip
+        rates = [0.0, 0.0025, 0.005, 0.0075, 0.01, 0.01] + [0.003] * 6
+        assert [rates[-1] for rates in recorder.rates] == pytest.approx(rates)
+
+    def test_a_schedule_that_comes_twice_is_lowered_once(self, tmp_path: Path) -> None:
+        trainer = make_trainer(tmp_path, embedding_strategy="two_stage")
+        trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(trainer.create_optimizer(), lambda step: 1.0)
+        for _ in range(2):
+            scheduler = trainer.create_scheduler(12)
+            assert [factor(step) for factor in scheduler.lr_lambdas for step in (5, 6)] == [1.0, 0.1] * 3
+
     def test_gradual(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("INFO", "glove_bilstm")
         trainer, recorder = train(
@@ -337,6 +352,41 @@ class TestSparse:
         assert torch.equal(embedding(trainer.model)[80:], original[80:])
         assert not embedding(trainer.model)[0].any()
 
+    @pytest.mark.parametrize("fused", [False, True])
+    def test_a_step_whose_gradients_overflowed_is_left_out(self, fused: bool) -> None:
+        """As with fp16, whose scaler leaves the step out for most optimizers, and tells fused ones to do so."""
+        table, line = torch.nn.Embedding(5, 3, sparse=True), torch.nn.Linear(3, 1)
+        optimizer = RowwiseAdamW([*table.parameters(), *line.parameters()], lr=0.1, fused=fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+        for overflow in (True, False):
+            before = table.weight.detach().clone()
+            optimizer.zero_grad()
+            scaler.scale(line(table(torch.tensor([1, 2]))).sum()).backward()
+            if overflow:
+                line.weight.grad.fill_(torch.inf)
+                table.weight.grad = table.weight.grad * torch.inf
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+            scaler.update()
+            assert torch.equal(table.weight, before) == overflow and table.weight.isfinite().all()
+
+    def test_a_scaled_gradient_is_unscaled(self) -> None:
+        """Without clipping, nobody has done it before the step."""
+        for fused in (False, True):
+            table = torch.nn.Embedding.from_pretrained(torch.ones(5, 3), freeze=False, sparse=True)
+            optimizer = RowwiseAdamW(table.parameters(), lr=0.1, fused=fused)
+            scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+            scaler.scale(table(torch.tensor([1, 2])).sum()).backward()
+            scaler.step(optimizer)
+            assert torch.allclose(optimizer.state[table.weight]["exp_avg"][1], torch.full((3,), 0.1)), fused
+
+    def test_gradients_can_be_seen_after_the_step(self) -> None:
+        """As with every optimizer: what looks at them then, such as a callback, would see nothing."""
+        table = torch.nn.Embedding(5, 3, sparse=True)
+        table(torch.tensor([1, 2])).sum().backward()
+        RowwiseAdamW(table.parameters(), lr=0.1).step()
+        assert table.weight.grad is not None and table.weight.grad.to_dense().sum() == 6
+
     def test_another_optimizer_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="made for the optimizer adamw_torch; optim is sgd"):
             train(tmp_path, embedding_strategy="finetune", sparse_embedding_updates=True, optim="sgd")
@@ -385,6 +435,12 @@ class TestDivergence:
             InputError, match=r"The loss is nan at batch \d of 4 in epoch 1 \(step \d\), so training was"
         ):
             train(tmp_path, model)
+
+    def test_the_batch_is_named_where_batches_are_accumulated(self, tmp_path: Path) -> None:
+        trainer = make_trainer(tmp_path, per_device_train_batch_size=4, gradient_accumulation_steps=2)
+        trainer.get_train_dataloader()
+        trainer.state.global_step, trainer._batch = 7, 2
+        assert trainer._in_batch() == "at batch 6 of 10 in epoch 2 (step 8)"
 
     def test_a_gradient_that_is_no_number_reaches_no_weight(self, tmp_path: Path) -> None:
         model = make_model(problem_type="single_label_classification")

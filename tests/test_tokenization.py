@@ -217,3 +217,10 @@ class TestEncodeTexts:
         tokenizer.save_pretrained(tmp_path)
         saved = json.loads((tmp_path / "tokenizer.json").read_text())
         assert not rust or (saved["truncation"] is None and saved["padding"] is None)
+
+    def test_a_tokenizer_that_is_saved_afterwards_cuts_nothing(self, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(["a", "film", "the"])
+        assert encode_texts(tokenizer, ["a " * 30], 7) == [[2] * 7]
+        tokenizer.save_pretrained(tmp_path)
+        assert json.loads((tmp_path / "tokenizer.json").read_text())["truncation"] is None
+        assert encode_texts(tokenizer, ["a " * 30]) == [[2] * 30]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments, set_seed
 
 from glove_bilstm import (
     GloveBiLSTMConfig,
@@ -176,6 +176,31 @@ class TestTrainer:
     def test_nothing_is_saved_where_told(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         self.make(tmp_path / "out", classifier[1], {"save_strategy": "no"}, {}).train()
         assert not list((tmp_path / "out").glob("checkpoint-*"))
+
+    def test_early_stopping_counts_the_set_that_is_named(
+        self, tmp_path: Path, classifier: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        counted = []
+        monkeypatch.setattr(
+            "transformers.EarlyStoppingCallback.on_evaluate",
+            lambda self, args, state, control, metrics, **_: counted.append(sorted(metrics)),
+        )
+        options = {"metric_for_best_model": "eval_b_accuracy", "early_stopping_patience": 9}
+        sets = {"eval_dataset": {"a": self.ROWS, "b": self.ROWS[:7]}}
+        self.make(tmp_path, classifier[1], options, sets).train()
+        assert counted and all("eval_b_accuracy" in names for names in counted)
+
+    def test_other_models_and_adapters_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
+        """Adapters train what a strategy freezes, and a strategy what no adapter's file holds."""
+        arguments = GloveBiLSTMTrainingArguments(output_dir=str(tmp_path), use_cpu=True, eval_strategy="no")
+        other = BertForSequenceClassification(
+            BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4)
+        )
+        with_adapters = GloveBiLSTMForSequenceClassification(classifier[0].config)
+        with_adapters.peft_config = {"default": None}  # peft's mark
+        for model, kind in ((other, "Bert"), (with_adapters, "GloveBiLSTM")):
+            with pytest.raises(InputError, match=f"can't train this {kind}ForSequence.* without adapters"):
+                GloveBiLSTMTrainer(model, arguments, train_dataset=self.ROWS)
 
     def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:
         with pytest.raises(TypeError, match="must be GloveBiLSTMTrainingArguments"):

@@ -131,6 +131,24 @@ class TestEmbeddingMatrix:
         assert str(coverage) == "found 1 of 3 types (33.3%), 60.0% of tokens"
         assert coverage.to_dict(most_missing=1)["missing"] == [{"word": "unicorn", "tokens": 3, "nearest": None}]
 
+    @pytest.mark.parametrize(
+        ("word", "known", "found"),
+        [
+            ("abcdefg", "abcdefX", True),
+            ("abcdefg", "abcdeXX", False),
+            ("abcdefg", "bacdefg", True),  # two neighbours swapped
+            ("abcdefgh", "abcdefXX", True),
+            ("abcdefgh", "abcdeXXX", False),
+            ("abc", "abX", True),
+            ("ab", "aX", False),
+        ],
+    )
+    def test_a_near_spelling_is_one_edit_away_and_one_more_for_every_four_letters(
+        self, vectors: WordVectors, word: str, known: str, found: bool
+    ) -> None:
+        coverage = measure_coverage([word], vectors).with_nearest(["far away", known])
+        assert coverage.nearest == ({word: known} if found else {})
+
     def test_nothing_found_is_an_error(self, vectors: WordVectors) -> None:
         with pytest.raises(InputError, match="None of the 2 words has a vector"):
             embedding_matrix(["x", "y"], vectors)

@@ -18,6 +18,13 @@ class RowwiseAdamW(torch.optim.AdamW):
     AdamW.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what `AdamW` takes."""
+        super().__init__(*args, **kwargs)
+        # A loss scaler leaves it to a fused optimizer to unscale gradients, and to leave out a step in which they
+        # overflowed; of rows that is the scaler's to do.
+        self._step_supports_amp_scaling = False
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step."""
         sparse = []
@@ -41,6 +48,7 @@ class RowwiseAdamW(torch.optim.AdamW):
             state["exp_avg"] = torch.zeros_like(weight)  # [V, D]
             state["exp_avg_sq"] = torch.zeros_like(weight)  # [V, D]
             state["step"] = torch.zeros(len(weight), 1, device=weight.device)  # [V, 1]
+        state["step"] = state["step"].to(weight.device)  # of a checkpoint, torch leaves it on the CPU
         gradient = weight.grad.coalesce()  # type: ignore[union-attr]
         rows, gradient = gradient.indices()[0], gradient.values()  # [R], [R, D]
         beta1, beta2 = group["betas"]

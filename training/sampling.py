@@ -119,7 +119,10 @@ class BatchingTrainer(Trainer):
 
     def _check_length(self) -> None:
         if self.train_dataset is not None and not hasattr(self.train_dataset, "__len__"):
-            raise InputError("A training set without a length can't be trained on: give a Dataset, or a list of rows.")
+            raise InputError(
+                "GloveBiLSTMTrainer can't train on a stream, a data set without a length: give it a Dataset, or a "
+                "list of rows. transformers.Trainer can."
+            )
 
     def get_train_dataloader(self) -> DataLoader:
         """The training batches of this process.

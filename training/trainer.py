@@ -51,6 +51,10 @@ class GloveBiLSTMTrainer(LossTrainer):
         """Take what `Trainer` takes. `args` must be `GloveBiLSTMTrainingArguments`.
 
         With `compute_metrics` and no `args.metric_for_best_model` the loss says which checkpoint is the best.
+
+        Raises:
+            InputError: The model isn't a GloveBiLSTMForSequenceClassification or has adapters; or options contradict
+                each other, the data sets or the optimizer.
         """
         super().__init__(*args, **kwargs)
         model = self._apply_strategy(self.model)
@@ -208,6 +212,11 @@ class GloveBiLSTMTrainer(LossTrainer):
         return model
 
     def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
+        if not hasattr(model, "set_frozen") or hasattr(model, "peft_config"):
+            raise InputError(
+                f"GloveBiLSTMTrainer can't train this {type(model).__name__}: it trains a "
+                "GloveBiLSTMForSequenceClassification, without adapters. transformers.Trainer trains others."
+            )
         model.set_frozen(self.args.embedding_strategy == "frozen")
         return model
 

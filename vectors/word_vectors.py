@@ -61,7 +61,7 @@ class WordVectors:
         if matrix.dtype != np.float32 or matrix.ndim != 2 or len(matrix) != len(words):
             raise ValueError(
                 f"The matrix must be float32 with one row for each of the {len(words)} words; "
-                f"it is {matrix.dtype} {list(matrix.shape)}."
+                f"it is {matrix.dtype} {list(matrix.shape)}. A NumPy matrix becomes float32 by .astype('float32')."
             )
         self.words = words
         self.matrix = matrix
