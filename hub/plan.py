@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from glove_bilstm.hub.hashes import hash_of, is_export_of
 from glove_bilstm.hub.scan import scan_file
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
 ONNX = "onnx"
@@ -95,6 +98,18 @@ def plan_push(folder: Path) -> Plan:
     sent = {name.partition("/")[0] for name in files}
     left_out = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in sent)
     return Plan(files, left_out)
+
+
+def warn_of(plan: Plan, folder: Path) -> None:
+    """Tell what a push of a folder lacks, or leaves out as uncertain."""
+    if CARD not in plan.files:
+        logger.warning("%s has no card (%s), so its page will say nothing of it.", folder, CARD)
+    if unsure := [name for name in MEASURED if name in plan.left_out]:
+        logger.warning(
+            "No card in %s tells which weights its figures are of, so %s aren't pushed: they may be of others.",
+            folder,
+            ", ".join(unsure),
+        )
 
 
 def _vouches(card: Path, weights: Path) -> bool:

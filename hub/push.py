@@ -27,7 +27,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from glove_bilstm.hub.calls import call_hub
 from glove_bilstm.hub.files import CARD, CONFIG
 from glove_bilstm.hub.hashes import is_same
-from glove_bilstm.hub.plan import MEASURED, OTHERS, Plan, content_of, digest_of, name_after_repository, plan_push
+from glove_bilstm.hub.plan import OTHERS, content_of, digest_of, name_after_repository, plan_push, warn_of
 from glove_bilstm.hub.refusals import LOG_IN
 from glove_bilstm.modeling.configuration_glove_bilstm import GloveBiLSTMConfig
 from glove_bilstm.vectors.errors import InputError
@@ -228,7 +228,8 @@ class Destination:
             if name not in there or not is_same(content, there[name])
         ]
         removed = sorted(there.keys() & set(OTHERS) - plan.files.keys())
-        self._warn(folder, plan, removed, sorted(filter(PICKLES.search, there)))
+        warn_of(plan, folder)
+        self._warn(removed, sorted(filter(PICKLES.search, there)))
         if not additions and not removed:
             if self.made:
                 logger.warning("%s; it holds just this model already.", self._what_was_made())
@@ -290,22 +291,14 @@ class Destination:
         made = " and ".join(self.made)
         return made and f"{made[0].upper()}{made[1:]} {'was' if len(self.made) == 1 else 'were'} made"
 
-    def _warn(self, folder: Path, plan: Plan, removed: list[str], pickles: list[str]) -> None:
-        """Tell what a push leaves out, removes or leaves behind."""
+    def _warn(self, removed: list[str], pickles: list[str]) -> None:
+        """Tell what a push removes or leaves behind."""
         if removed:
             logger.warning(
                 "%s has %s, which this push doesn't bring: they may tell of another model, and are removed with this "
                 "commit. Earlier ones keep them.",
                 self.repo_id,
                 ", ".join(removed),
-            )
-        if CARD not in plan.files:
-            logger.warning("%s has no card (%s), so its page will say nothing of it.", folder, CARD)
-        if unsure := [name for name in MEASURED if name in plan.left_out]:
-            logger.warning(
-                "No card in %s tells which weights its figures are of, so %s aren't pushed: they may be of others.",
-                folder,
-                ", ".join(unsure),
             )
         if pickles:
             logger.warning(

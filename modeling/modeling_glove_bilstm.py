@@ -322,7 +322,7 @@ class GloveBiLSTMModel(GloveBiLSTMPreTrainedModel):
 
         Returns:
             `last_hidden_state` ``[B, T, H]``, zero at padding; with `output_hidden_states` also `hidden_states`, the
-            embeddings ``[B, T, D]`` and then each layer's ``[B, T, H]``.
+            embeddings ``[B, T, D]``, after dropout in training, and then each layer's ``[B, T, H]``.
 
         Raises:
             ValueError: Not exactly one of `input_ids` and `inputs_embeds` is given, or vectors aren't D wide.

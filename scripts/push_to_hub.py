@@ -31,7 +31,7 @@ def run(argv: list[str]) -> None:
     """Check the folder, show what goes, push it."""
     options = parse(argv)
 
-    from glove_bilstm.hub.plan import plan_push
+    from glove_bilstm.hub.plan import plan_push, warn_of
     from glove_bilstm.hub.push import Destination
     from glove_bilstm.scripts.tables import text_table
 
@@ -43,6 +43,7 @@ def run(argv: list[str]) -> None:
     if plan.left_out:
         print(f"\nLeft out: {', '.join(plan.left_out)}")
     if options.dry_run:
+        warn_of(plan, options.model)
         print(f"\nNothing was sent to {options.repo_id}: this is a dry run.")
         return
     address = destination.push(options.model, options.commit_message)

@@ -1,4 +1,4 @@
-"""Reading with weights that were laid out for oneDNN beforehand: the same numbers, and never those of old weights."""
+"""Reading with weights that were laid out for oneDNN beforehand: the same numbers, also where weights change."""
 
 import pickle
 from collections.abc import Callable

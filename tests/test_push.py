@@ -141,6 +141,11 @@ class TestPush:
         assert f"{(folder / 'model.safetensors').stat().st_size:,}" in out and "dry run" in out
         assert all(name in out for name in NAMES)
 
+    def test_dry_run_warns_as_a_push_does(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        (folder / "README.md").unlink()
+        assert main(["push", "--model", str(folder), "--repo_id", REPO, "--dry_run"]) == 0
+        assert "has no card (README.md)" in caplog.text and "all_results.json" in caplog.text
+
     def test_a_branch_that_went_its_own_way(self, hub: Hub, folder: Path) -> None:
         Destination(REPO).push(folder)
         for content in ("{}", "[]"):
