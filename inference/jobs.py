@@ -77,6 +77,7 @@ class Job:
             "input": [str(path and path.absolute()), *([stat.st_size, stat.st_mtime] if stat else [])],
             "columns": self.text_columns,
             "rows": self.rows,
+            "batch_size": self.batch_size,  # in int8 the texts of a batch share a scale
         }
 
     @property

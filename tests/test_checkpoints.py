@@ -14,8 +14,16 @@ from safetensors.torch import load_file
 from test_strategies import embedding, make_trainer
 from tiny_tasks import words, write_splits
 
+from glove_bilstm import GloveBiLSTMTrainingArguments
 from glove_bilstm.scripts.main import main
-from glove_bilstm.training.checkpoints import check_states, checkpoint_to_resume, hash_of_rows
+from glove_bilstm.training.arguments import DataArguments, ModelArguments
+from glove_bilstm.training.checkpoints import (
+    check_states,
+    checkpoint_to_resume,
+    hash_of_rows,
+    options_of,
+    prepare_output_dir,
+)
 from glove_bilstm.vectors.errors import InputError
 
 LABELS: dict[str, tuple[Any, list[Any], list[Any]]] = {
@@ -118,6 +126,10 @@ class TestStates:
             check_states(several, processes=1, rank=0, has_scaler=False)
         shutil.copy(several / "rng_state_0.pth", several / "rng_state_1.pth")
         check_states(several, processes=2, rank=1, has_scaler=False)
+        (several / "rng_state_1.pth").write_bytes(b"cut off")
+        check_states(several, processes=2, rank=0, has_scaler=False)
+        with pytest.raises(InputError, match=r"is damaged or incomplete \(its rng_state_1\.pth isn't whole\)"):
+            check_states(several, processes=2, rank=1, has_scaler=False)
         for processes in (1, 3):
             with pytest.raises(InputError, match=f"the states of 2 processes, and this run has {processes}"):
                 check_states(several, processes, rank=0, has_scaler=False)
@@ -154,6 +166,13 @@ class TestStates:
         (tmp_path / "checkpoint-3").symlink_to(whole[0] / "checkpoint-3")
         assert checkpoint_to_resume(str(tmp_path / "checkpoint-3"), tmp_path) == tmp_path / "checkpoint-3"
 
+    def test_a_model_of_another_run_is_not_replaced(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
+        (tmp_path / "config.json").touch()
+        checkpoint = whole[0] / "checkpoint-3"
+        with pytest.raises(InputError, match=f"{tmp_path} holds another run than that of {checkpoint}"):
+            prepare_output_dir(tmp_path, str(checkpoint), overwrite=False)
+        assert prepare_output_dir(tmp_path, str(checkpoint), overwrite=True) == checkpoint
+
     def test_there_may_be_none(self, whole: tuple[Path, torch.Tensor], tmp_path: Path) -> None:
         (tmp_path / "checkpoint-9").mkdir()
         with pytest.raises(InputError, match=f"There is no complete checkpoint to resume from in {tmp_path}"):
@@ -161,6 +180,27 @@ class TestStates:
         trainer = make_trainer(tmp_path, **{**OPTIONS, "save_strategy": "no"})
         trainer.train(resume_from_checkpoint=False)
         assert torch.equal(embedding(trainer.model), whole[1])
+
+
+def test_what_decides_is_kept() -> None:
+    def kept(**told: Any) -> dict[str, Any]:
+        arguments = GloveBiLSTMTrainingArguments(output_dir="x", use_cpu=True, **told)
+        return options_of(arguments, DataArguments(), ModelArguments(), "rows")
+
+    usual = kept()
+    assert usual["nproc_per_node"] == 1 and usual["rows"] == "rows"
+    for name, value in {
+        "seed": 7, "data_seed": 7, "num_train_epochs": 2.0, "max_steps": 9, "min_steps": 9, "bf16": True,
+        "per_device_train_batch_size": 5, "gradient_accumulation_steps": 3, "train_sampling_strategy": "random",
+        "dataloader_drop_last": True, "learning_rate": 0.5, "lr_scheduler_type": "constant_with_warmup",
+        "lr_scheduler_kwargs": {"power": 2.0}, "warmup_steps": 9, "optim": "adafactor", "optim_args": "a=1",
+        "weight_decay": 0.5, "adam_beta1": 0.5, "adam_beta2": 0.5, "adam_epsilon": 0.5, "max_grad_norm": 9.0,
+        "label_smoothing_factor": 0.5, "class_weights": "balanced", "focal_gamma": 2.0, "r_drop": 0.5,
+        "neftune_noise_alpha": 5.0, "embedding_strategy": "finetune", "metric_for_best_model": "f1",
+        "greater_is_better": False, "eval_strategy": "steps", "eval_steps": 9,
+    }.items():  # fmt: skip
+        changed = {"eval_strategy": "steps", "save_strategy": "steps"} if name == "eval_strategy" else {name: value}
+        assert kept(**changed).get(name) == value != usual[name], name
 
 
 @pytest.mark.parametrize("another", [False, True])

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from helpers import TINY, run
 from helpers import write_jsonl as write
 
 from glove_bilstm.scripts.main import VERBS, main
+from glove_bilstm.scripts.shared import command
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +60,32 @@ class TestHelp:
     def test_a_script_is_the_same_as_its_verb(self, verb: str) -> None:
         done = run(sys.executable, ROOT / "scripts" / f"{VERBS[verb][0]}.py", "--help")
         assert done.returncode == 0 and f"usage: glove-bilstm {verb}" in done.stdout
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (ValueError("no such word"), "no such word"),
+            (OSError(28, "No space left"), "[Errno 28] No space left"),
+            (KeyError("word"), "KeyError: 'word' (--debug shows where)"),
+        ],
+    )
+    def test_one_that_nobody_foresaw_says_of_what_kind_it_is(
+        self, error: Exception, told: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail(arguments: list[str]) -> None:
+            raise error
+
+        assert command(fail)([]) == 1
+        assert capsys.readouterr().err == f"glove-bilstm: {told}\n"
+
+    def test_of_several_processes_one_tells(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        levels = []
+        for rank in ("1", "0"):
+            monkeypatch.setenv("RANK", rank)
+            command(lambda arguments: levels.append(logging.getLogger("glove_bilstm").level))([])
+        assert levels == [logging.ERROR, logging.INFO]
 
 
 class TestEvaluate:

@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -19,13 +19,28 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from glove_bilstm import build_tokenizer
 from glove_bilstm.hub.push import plan_push
-from glove_bilstm.inference import OnnxClassifier
+from glove_bilstm.inference import OnnxClassifier, size_budget
 from glove_bilstm.inference import export as export_module
 from glove_bilstm.inference.bulk import predict_logits
-from glove_bilstm.inference.export import Measured, Variant, export_model, make_check
+from glove_bilstm.inference.export import (
+    Check,
+    Measured,
+    Variant,
+    export_model,
+    make_check,
+    measure_folder,
+    write_variant,
+)
 from glove_bilstm.inference.loading import load_classifier
 from glove_bilstm.inference.onnx_graph import build_graph
-from glove_bilstm.inference.size_budget import candidates
+from glove_bilstm.inference.size_budget import (
+    REPORT_BYTES,
+    Point,
+    best_within,
+    candidates,
+    folder_bytes,
+    measure_variants,
+)
 from glove_bilstm.scripts.export import size
 from glove_bilstm.scripts.main import main
 from glove_bilstm.scripts.tables import size_text
@@ -86,6 +101,8 @@ class TestExport:
         held = onnx.load(tmp_path / "onnx/model.onnx").graph.initializer
         weights = [onnx.numpy_helper.to_array(one) for one in held if one.name.endswith("_quantized")]
         assert len(weights) == 4 and all(abs(values.astype(int)).max() == 64 for values in weights)
+        steps = [list(one.dims) for one in held if one.name.endswith("_scale")]
+        assert steps == [[2, 24]] * 4  # of each direction's gates one for each state
 
     def test_torch_may_round_and_the_export_may_not(
         self,
@@ -199,6 +216,24 @@ class TestExport:
         measured = Measured(100, "these", True, 0.1, 0.99, "accuracy", in_torch=1.0, exported=0.99)
         assert measured.drop == 0.01
 
+    def test_no_more_than_what_is_allowed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        measured = Measured(100, "these", True, 0.1, 0.99, "accuracy", in_torch=1.0, exported=0.99)
+        monkeypatch.setattr(export_module, "measure_folder", lambda *_: measured)
+        tokenizer = build_tokenizer([f"w{number}" for number in range(97)])
+        told = (make_model(), tokenizer, Variant(quantize="int8"), tmp_path / "onnx", cast(Any, None))
+        with pytest.raises(InputError, match=r"accuracy falls by 0\.0100, from 1\.0000 to 0\.9900, and"):
+            export_model(*told, 0.0099, None)
+        assert export_model(*told, 0.01, None) is measured and report(tmp_path / "onnx")["drop"] == 0.01
+
+    def test_of_several_labels_all_have_to_be_the_same(self, tmp_path: Path) -> None:
+        model = make_model(num_labels=2, problem_type="multi_label_classification")
+        tokenizer = build_tokenizer([f"w{number}" for number in range(97)])
+        write_variant(model, tokenizer, Variant(), tmp_path)
+        check = make_check(model, tokenizer, ["w1", "w2 w3", "w4", "w5"], None, "these")
+        assert measure_folder(tmp_path, model.config, check).same_answer == 1
+        check.logits[2, 1] *= -1  # another answer for one label of one text
+        assert measure_folder(tmp_path, model.config, check).same_answer == 0.75
+
     def test_a_regressor_needs_different_targets(self, tmp_path: Path) -> None:
         model = make_model(num_labels=1, problem_type="regression", target_mean=250.0, target_std=30.0)
         tokenizer = build_tokenizer([f"w{number}" for number in range(97)])
@@ -212,6 +247,56 @@ class TestExport:
             with pytest.raises(InputError, match="Of these all targets are the same, so no R²"):
                 export_model(*told, 0.01, None)
             assert list(tmp_path.iterdir()) == []
+
+    def test_the_most_words_that_fit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of bytes, not of letters, and neither more than asked for nor much less."""
+        monkeypatch.setattr(size_budget, "PRECISIONS", [(None, "float16"), ("int8", "int8")])
+        monkeypatch.setattr(size_budget, "SHARES", (0.5, 1))
+        model = make_model(vocab_size=2002, embedding_dim=50)
+        tokenizer = build_tokenizer([f"w{'ö' * (number % 17)}{number}" for number in range(2000)])
+        found = candidates(model, tokenizer, 120_000)
+        assert [(one.embedding_dtype, one.quantize) for one in found] == [("float16", None)] * 2 + [
+            ("int8", "int8")
+        ] * 2
+        for variant, asked in zip(found, (60_000, 120_000) * 2, strict=True):
+            assert asked - 1500 < folder_bytes(model, tokenizer, variant) + REPORT_BYTES <= asked
+        assert candidates(model, tokenizer, 10**7) == [Variant(None, "float16"), Variant(None, "int8", "int8")]
+
+    def test_the_size_of_a_variant_is_that_of_its_folder(self, tmp_path: Path) -> None:
+        model, tokenizer = make_model(), build_tokenizer([f"w{number}" for number in range(97)])
+        check = make_check(model, tokenizer, ["w1 w2", "w3"], None, "these")
+        [point] = measure_variants(model, tokenizer, [Variant(quantize="int8")], check)
+        export_model(model, tokenizer, point.variant, tmp_path / "onnx", check, 1.0, "0" * 64)
+        written = sum(file.stat().st_size for file in (tmp_path / "onnx").iterdir())
+        assert written <= point.bytes <= written + REPORT_BYTES
+
+    def test_the_best_that_fits(self) -> None:
+        def point(size: int, exported: float, same: float | None, difference: float) -> Point:
+            told = Measured(9, "these", True, difference, same, "accuracy", in_torch=1.0, exported=exported)
+            return Point(Variant(), size, told)
+
+        accurate, alike, nearest = (
+            point(40, 0.91, 0.5, 0.9),
+            point(60, 0.9, 0.97, 0.3),
+            point(100, 0.9, 0.97, 0.2),
+        )
+        others = [point(50, 0.9, 0.95, 0.1), point(101, 0.99, 1.0, 0.0)]
+        assert best_within([*others, alike, accurate, nearest], 100) is accurate
+        assert best_within([*others, alike, nearest], 100) is nearest
+        assert best_within([*others, alike, nearest], 99) is alike
+        values = [point(9, 0.9, None, difference) for difference in (0.3, 0.1, 0.2)]
+        assert best_within(values, 9) is values[1]
+
+    def test_of_large_logits_a_difference_is_a_share(self, tmp_path: Path) -> None:
+        model = make_model(num_labels=1, problem_type="regression", target_mean=250.0, target_std=0.001)
+        tokenizer = build_tokenizer([f"w{number}" for number in range(97)])
+        write_variant(model, tokenizer, Variant(), tmp_path)
+        logits = make_check(model, tokenizer, ["w1", "w2", "w3"], None, "these").logits
+        for check, difference in ((logits + [[0], [0.5], [0]], 0.5 / 250.5), (logits - 249.75, 249.75)):
+            told = Check(["w1", "w2", "w3"], check, None, "these")
+            assert measure_folder(tmp_path, model.config, told).largest_difference == pytest.approx(
+                difference, rel=0.01
+            )
 
     def test_another_kind_of_model(self) -> None:
         other = BertForSequenceClassification(

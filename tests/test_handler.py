@@ -43,7 +43,7 @@ print(json.dumps([
     handler({{"inputs": []}}),
     [answer["label"] for answer in handler.classify(texts)],
     refused,
-    handler({{"inputs": texts[0], "parameters": {{"function_to_apply": "none"}}}}),
+    *(handler({{"inputs": texts[0], "parameters": {{"function_to_apply": name}}}}) for name in ("none", "NONE", None)),
     [
         handler({{"inputs": text, "parameters": {{"max_length": 2, "truncation": True}}}})
         for text in ("a good", "a good dull film")
@@ -60,11 +60,14 @@ print(json.dumps([
 def test_requests(model: Path, tmp_path: Path) -> None:
     done = run(sys.executable, "-I", "-S", "-W", "error", "-c", CODE, model, env={"HF_HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    one, many, every, mapped, none, labels, refused, bare, cut, batch, how = json.loads(done.stdout.splitlines()[-1])
+    one, many, every, mapped, none, labels, refused, bare, loud, usual, cut, batch, how = json.loads(
+        done.stdout.splitlines()[-1]
+    )
     assert [answer["label"] for answer in one] == labels[:1] and mapped == one and none == []
     assert [[answer["label"] for answer in of_text] for of_text in many] == [[label] for label in labels]
     assert len(every) == 2 and sum(answer["score"] for answer in every) > 0.999
     assert bare[0]["label"] == one[0]["label"] and bare[0]["score"] != one[0]["score"]
+    assert loud == bare and usual == one
     assert cut[0] == cut[1] and [answer[0]["label"] for answer in batch] == labels
     assert how[0] == how[1] == cut[0] != how[2]
     assert refused == [

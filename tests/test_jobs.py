@@ -296,6 +296,29 @@ class TestCutOff:
         assert len(read_jsonl(tmp_path / "out.jsonl")) == 2_000
         assert sorted(os.listdir(tmp_path)) == ["in.jsonl", "out.jsonl"]
 
+    @pytest.mark.parametrize(
+        ("change", "prefix"),
+        [({"text_columns": ["title"]}, "title "), ({"batch_size": 4}, "")],  # in int8 a batch decides its answers
+    )
+    def test_answers_to_something_else_are_of_another_job(
+        self, change: dict[str, Any], prefix: str, tmp_path: Path
+    ) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(n), "title": f"title {n}"} for n in range(7)])
+        whole = job(source, tmp_path / "out.jsonl")
+        with pytest.raises(KeyboardInterrupt):
+            run_job(whole, Fake(4), quietly)
+        fake = Fake()
+        run_job(replace(whole, **change), fake, quietly)
+        assert fake.asked == [f"{prefix}{number}" for number in range(7)]
+
+    def test_of_a_name_that_a_pattern_would_read_otherwise(self, tmp_path: Path) -> None:
+        source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job(source, tmp_path / "out[1].jsonl"), Fake(4), quietly)
+        fake = Fake()
+        run_job(job(source, tmp_path / "out[1].csv"), fake, quietly)
+        assert fake.asked == ["3", "4", "5", "6"] and not list(tmp_path.glob(".*"))
+
     def test_an_input_of_the_same_size_is_another_one(self, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": str(number)} for number in range(7)])
         os.utime(source, (1, 1))
@@ -634,6 +657,18 @@ assert not {"torch", "transformers", "datasets"} & set(sys.modules)
                 assert predict(ours, *options, "--backend", backend) == 1
                 told.append("beginning anew" in caplog.text)
             assert told[1:] == [False, True], file
+
+    def test_answers_in_another_precision_are_of_another_job(
+        self, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "in.jsonl").write_text('{"text": "good"}\nnonsense\n')
+        told = []
+        for dtype in ("float32", "float32", "bfloat16", "bfloat16"):
+            caplog.clear()
+            options = ["--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl", "--dtype", dtype]
+            assert predict(model, *options) == 1
+            told.append("beginning anew" in caplog.text)
+        assert told == [False, False, True, False]
 
     def test_an_export_of_other_weights(self, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ours = tmp_path / "ours"

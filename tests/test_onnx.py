@@ -22,9 +22,11 @@ from glove_bilstm import GloveBiLSTMForSequenceClassification, build_tokenizer
 from glove_bilstm.inference import OnnxClassifier
 from glove_bilstm.inference.export import Variant, write_variant
 from glove_bilstm.inference.export_folder import RUNTIME
-from glove_bilstm.inference.onnx_classifier import MODEL, to_scores, verify_download
+from glove_bilstm.inference.loading import load_classifier
+from glove_bilstm.inference.onnx_classifier import MODEL, to_answer, to_scores, verify_download
 from glove_bilstm.inference.onnx_graph import build_graph
 from glove_bilstm.inference.size_budget import candidates
+from glove_bilstm.tokenization.word_level import encode_texts
 from glove_bilstm.vectors.errors import InputError
 
 WORDS = [f"w{number}" for number in range(VOCABULARY - 2)]
@@ -131,6 +133,29 @@ class TestClassifier:
         options = {"num_labels": 2, "problem_type": "multi_label_classification", "thresholds": [0.25, 0.75]}
         assert exported(make_model(**options), tmp_path / "model").thresholds.tolist() == [0.25, 0.75]
 
+    def test_from_its_threshold_on_a_label_applies(self) -> None:
+        logits, thresholds = np.array([0.0, -0.5, 2.0], dtype=np.float32), np.array([0.5, 0.5, 0.5])
+        answer = to_answer(logits, "multi_label_classification", ["a", "b", "c"], thresholds)
+        assert answer["labels"] == ["c", "a"] and answer["scores"][1] == 0.5
+
+    def test_a_pair_without_a_second_text_is_its_first(self, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(["<sep>", *WORDS[1:]])
+        write_variant(make_model(), tokenizer, Variant(), tmp_path)
+        pairs = [("w1 w2", "w3"), ("w1 w2", ""), ("", "w3"), ("", "")]
+        encoded = OnnxClassifier(tmp_path).encode(pairs)
+        assert encoded == encode_texts(tokenizer, pairs) and [len(ids) for ids in encoded] == [4, 2, 2, 0]
+
+    def test_no_text_is_cut_or_filled_up(self, tmp_path: Path) -> None:
+        tokenizer = build_tokenizer(WORDS)
+        tokenizer(TEXTS, truncation=True, max_length=3, padding="max_length")  # which it does from then on
+        write_variant(make_model(), tokenizer, Variant(), tmp_path)
+        assert [len(ids) for ids in OnnxClassifier(tmp_path).encode(["w1 " * 9, "w1"])] == [9, 1]
+
+    def test_its_configuration_names_nothing_that_is_elsewhere(self, model: Path, tmp_path: Path) -> None:
+        write_variant(*load_classifier(str(model)), Variant(), tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())
+        assert not {"auto_map", "_name_or_path"} & set(config) and str(model) not in str(config)
+
     def test_a_text_counts_alone_and_in_any_company(self, tmp_path: Path) -> None:
         model = make_model(pooling="attention")
         classify = exported(model, tmp_path / "model")
@@ -165,6 +190,11 @@ class TestClassifier:
         lists = [[f"w{(number * seed) % 97} w{seed}" for number in range(99)] for seed in range(1, 9)]
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(classify, lists)) == [classify(one) for one in lists]
+
+    def test_in_another_process_as_many_threads_read(self, tmp_path: Path) -> None:
+        exported(make_model(), tmp_path)
+        classify = OnnxClassifier(tmp_path, threads=len(os.sched_getaffinity(0)) + 1)
+        assert pickle.loads(pickle.dumps(classify)).threads == classify.threads
 
     def test_ten_thousand_words(self, tmp_path: Path) -> None:
         [answer] = exported(make_model(), tmp_path / "model")(["w1 w2 " * 5000])
@@ -242,6 +272,18 @@ class TestClassifier:
         with pytest.raises(ValueError, match=f"the Hub says {sound}: the download was damaged"):
             verify_download(tmp_path / MODEL, "it")
         assert not (tmp_path / sound).exists()
+
+    def test_a_damaged_download_of_a_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "snapshot").mkdir()
+        exported(make_model(), tmp_path / "snapshot/onnx")
+        file = tmp_path / "snapshot/onnx" / MODEL
+        blob = file.rename(tmp_path / hashlib.sha256(file.read_bytes()).hexdigest())  # as in the cache
+        file.symlink_to(blob)
+        monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path / "snapshot"))
+        assert len(OnnxClassifier.from_pretrained("somebody/tiny").labels) == 3
+        blob.write_bytes(blob.read_bytes() + b"\0")
+        with pytest.raises(ValueError, match=r"What came of model\.onnx of the repository has the SHA-256"):
+            OnnxClassifier.from_pretrained("somebody/tiny")
 
     def test_scores_of_large_logits(self) -> None:
         with np.errstate(all="raise", under="ignore"):

@@ -1,5 +1,6 @@
 """Reading rows of texts: what a file that isn't as it should be does to the others of its rows."""
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -49,10 +50,32 @@ def test_a_file_that_lacks_the_column_is_refused(rows: int, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
 def test_what_is_no_text_is_said(name: str, tmp_path: Path) -> None:
-    for content, kind in ((gzip.compress(b"text\n", mtime=0), "gzip"), ("text\n".encode("utf-16"), "UTF-16")):
+    texts = [("\ufefftext\n".encode(kind), "UTF-16") for kind in ("utf-16-le", "utf-16-be")]
+    for content, kind in ((gzip.compress(b"text\n", mtime=0), "gzip"), *texts):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name} is .*{kind}"):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.txt", "fine\n"), ("a.CSV", "text,n\nfine,1\n"), ("a.Tsv", "text\nfine\n"), ("a.JSONL", '{"text": "fine"}\n')],
+)
+def test_the_mark_that_other_programs_begin_with_is_no_text(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert read(tmp_path / name) == ["fine"]
+
+
+def test_a_field_of_any_length(tmp_path: Path) -> None:
+    csv.field_size_limit(131_072)  # as Python begins, whatever other tests read
+    assert read(write(tmp_path / "a.csv", "text", "long " * 50_000)) == ["long " * 50_000]
+
+
+def test_a_second_text_may_be_missing_and_is_nothing_but_text(tmp_path: Path) -> None:
+    rows = ('{"text": "a", "more": null}', '{"text": "b", "more": 5}', '{"text": "c", "more": "d"}')
+    missing, number, both = read_rows(TextFile.at(write(tmp_path / "a.jsonl", *rows)), ["text", "more"], [])
+    assert missing == {"text": "a", "more": None} and both == {"text": "c", "more": "d"}
+    assert isinstance(number, BadRow) and number.error.endswith("line 2: 'more' holds 5, which is no text.")
 
 
 @pytest.mark.parametrize("depth", [300, 480, 900, 100_000])

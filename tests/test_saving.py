@@ -24,6 +24,7 @@ class TestConfig:
             ({"pad_token_id": 50, "vocab_size": 50}, "pad_token_id must be a row of the embedding, 0 to 49; it is 50"),
             ({"pad_token_id": -1}, "pad_token_id must be a row"),
             ({"unk_token_id": 0}, "unk_token_id must be 0 or more and another than padding's, 0; it is 0"),
+            ({"unk_token_id": -1}, "unk_token_id must be 0 or more and another than padding's, 0; it is -1"),
             ({"num_labels": 0}, "num_labels must be at least 1; it is 0"),
             ({"problem_type": "regresion"}, "problem_type must be one of regression, .*; it is 'regresion'"),
             ({"thresholds": [0.1]}, "There are 1 thresholds for 2 labels"),
@@ -54,6 +55,10 @@ class TestConfig:
         assert loaded.to_diff_dict() == config.to_diff_dict()
         assert loaded.thresholds == [1 / 3, 0.1 + 0.2] and (loaded.target_mean, loaded.target_std) == (1e6 / 7, 2**0.5)
         assert set(loaded.auto_map) == {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
+
+    def test_a_threshold_may_be_the_least_and_the_most(self) -> None:
+        """As tuning gives it to a label that applies to all texts."""
+        assert GloveBiLSTMConfig(thresholds=[0.0, 1]).thresholds == [0.0, 1]
 
     @pytest.mark.parametrize(
         ("changes", "kept"),

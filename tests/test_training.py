@@ -21,10 +21,11 @@ from glove_bilstm import (
     load_vectors,
 )
 from glove_bilstm.hub.folder import write_model_folder
-from glove_bilstm.inference.bulk import classify_texts
+from glove_bilstm.inference.bulk import classify_texts, predict_logits
 from glove_bilstm.training.arguments import DataArguments, ModelArguments
 from glove_bilstm.training.checkpoints import find_checkpoints, find_last_checkpoint
 from glove_bilstm.training.run import TrainingResult, train_classifier
+from glove_bilstm.vectors.drift import measure_drift
 
 
 def train(output_dir: Path, dataset: Path, vectors: Path, overwrite: bool = False, **changes: Any) -> TrainingResult:
@@ -61,8 +62,17 @@ class TestRun:
     def test_learns_and_measures(self, trained: tuple[TrainingResult, Path]) -> None:
         result, _ = trained
         assert result.metrics["eval_accuracy"] > 0.9 and result.metrics["test_accuracy"] > 0.9
-        assert set(result.figures) == {"validation", "test"}
+        assert set(result.figures) == {"validation", "test"} and "train_loss" not in result.metrics
         assert result.figures["test"]["accuracy"] == result.metrics["test_accuracy"]
+
+    def test_its_answers_are_in_the_order_of_the_texts(self, trained: tuple[TrainingResult, Path]) -> None:
+        result, _ = trained
+        assert set(result.answers) == {"validation", "test"}
+        for split, answers in result.answers.items():
+            rows = result.data.splits[split]
+            expected = torch.stack(list(predict_logits(result.model, result.tokenizer, rows["text"][:])))
+            np.testing.assert_allclose(answers.logits, expected, atol=1e-5)
+            assert answers.references.tolist() == rows["label"][:]
 
     def test_folder_holds_what_it_should(self, trained: tuple[TrainingResult, Path]) -> None:
         _, folder = trained
@@ -118,6 +128,16 @@ class TestRun:
         row = result.tokenizer.get_vocab()["good"]
         assert not np.array_equal(weight[row].detach().numpy(), load_vectors(vectors_file)["good"])
         assert not result.model.config.freeze_embeddings
+        words = result.tokenizer.convert_ids_to_tokens(range(2, len(weight)))
+        before = np.stack([load_vectors(vectors_file)[word] for word in words])
+        expected = measure_drift(words, before, weight[2:].detach().numpy(), None).most_moved
+        assert result.drift is not None and any(one.nearest_before != one.nearest_after for one in expected)
+        for ours, theirs in zip(result.drift.most_moved, expected, strict=True):
+            assert (ours.word, ours.nearest_before, ours.nearest_after) == (
+                theirs.word,
+                theirs.nearest_before,
+                theirs.nearest_after,
+            )
 
     def test_trained_model_answers_everywhere_the_same(self, trained: tuple[TrainingResult, Path]) -> None:
         _, folder = trained
@@ -277,6 +297,12 @@ class TestRun:
             (flipped / file.name).write_text(swapped)
         with pytest.raises(ValueError, match="was made with other texts or labels"):
             train(tmp_path, flipped, vectors_file, num_train_epochs=1, **resume)
+        renamed = tmp_path / "renamed"
+        renamed.mkdir()
+        for file in dataset_folder.iterdir():
+            (renamed / file.name).write_text(file.read_text().replace('"pos"', '"positive"'))
+        with pytest.raises(ValueError, match="was made with id2label .*'pos'.* and this run has .*'positive'"):
+            train(tmp_path, renamed, vectors_file, num_train_epochs=1, **resume)
         other = tmp_path / "tiny.7d"
         other.write_text(vectors_file.read_text().replace("0.1", "0.2"))
         with pytest.raises(ValueError, match="was made with word_vectors"):
@@ -315,6 +341,27 @@ class TestRun:
         result = train(elsewhere, dataset_folder, vectors_file, **options)
         assert [result.best_step, result.steps] == [int(folder.name[11:]) for folder in find_checkpoints(elsewhere)]
         assert best.exists()
+
+    def test_interrupted_while_a_checkpoint_is_written(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save = GloveBiLSTMTrainer._save_rng_state
+
+        def interrupted(self: GloveBiLSTMTrainer, output_dir: str) -> None:
+            if self.state.global_step == 16:
+                raise KeyboardInterrupt
+            save(self, output_dir)
+
+        monkeypatch.setattr(GloveBiLSTMTrainer, "_save_rng_state", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=r"The last complete checkpoint is .*checkpoint-8; --resume_from"):
+            train(tmp_path, dataset_folder, vectors_file)
+        assert [folder.name for folder in find_checkpoints(tmp_path)] == ["checkpoint-8"]
+
+    def test_the_last_weights_are_not_called_the_best(
+        self, tmp_path: Path, dataset_folder: Path, vectors_file: Path
+    ) -> None:
+        result = train(tmp_path, dataset_folder, vectors_file, load_best_model_at_end=False, num_train_epochs=1)
+        assert result.best_step is None and result.steps == 8
 
     def test_a_checkpoint_of_weights_alone(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         options: dict[str, Any] = {"num_train_epochs": 1, "save_only_model": True}
