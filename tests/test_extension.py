@@ -461,7 +461,8 @@ with torch.no_grad():  # with gradients some processors round otherwise
     print(json.dumps([model(**batch).logits.tolist() for batch in batches]))
 """
 
-    @pytest.mark.parametrize("frozen", [pytest.param(True, marks=pytest.mark.slow), False])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("frozen", [True, False])
     def test_saved_and_loaded(self, frozen: bool, tmp_path: Path) -> None:
         model, tokenizer = make()
         if not frozen:

@@ -35,6 +35,7 @@ def test_the_mark_is_found_again() -> None:
     assert found is not None and found[1] == "0af9" * 16
 
 
+@pytest.mark.slow
 def test_pushing_and_jobs_need_nothing_of_what_makes_a_card() -> None:
     code = (
         "import sys, glove_bilstm.hub.push, glove_bilstm.inference.jobs\n"

@@ -436,19 +436,15 @@ class TestBadRows:
 
 
 class TestPipes:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("options", "given", "expected"),
         [
             ([], "good\nbad\n", "pos\nneg\n"),
-            *(
-                pytest.param(["--format", name], given, expected, marks=pytest.mark.slow)
-                for name, given, expected in (
-                    ("txt", "good", "pos\n"),
-                    ("csv", "n,text\n1,good\n", "n,text,prediction,score\r\n1,good,pos,"),
-                    ("tsv", 'n\ttext\n"1\t2"\tgood\n', 'n\ttext\tprediction\tscore\r\n"1\t2"\tgood\tpos\t'),
-                    ("jsonl", '{"text": "bad"}\n', '{"text": "bad", "prediction": "neg", "score": '),
-                )
-            ),
+            (["--format", "txt"], "good", "pos\n"),
+            (["--format", "csv"], "n,text\n1,good\n", "n,text,prediction,score\r\n1,good,pos,"),
+            (["--format", "tsv"], 'n\ttext\n"1\t2"\tgood\n', 'n\ttext\tprediction\tscore\r\n"1\t2"\tgood\tpos\t'),
+            (["--format", "jsonl"], '{"text": "bad"}\n', '{"text": "bad", "prediction": "neg", "score": '),
         ],
     )
     def test_in_and_out(self, options: list[str], given: str, expected: str, model: Path) -> None:
@@ -486,6 +482,7 @@ class TestPipes:
         assert predict(model, "--input", tmp_path / "in.csv.gz") == 1
         assert "so its format is unknown. Unpack it first." in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_a_reader_that_has_enough(self, model: Path, tmp_path: Path) -> None:
         source = write_jsonl(tmp_path / "in.jsonl", [{"text": "good"}] * 9_000)
         process = subprocess.Popen(

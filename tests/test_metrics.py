@@ -80,7 +80,7 @@ class TestMultiLabel:
 
 
 class TestThresholds:
-    @settings(max_examples=70, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.integers(1, 29), st.booleans())
     def test_none_is_better(self, seed: int, texts: int, with_ties: bool) -> None:
         generator = np.random.default_rng(seed)

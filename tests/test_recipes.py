@@ -98,6 +98,7 @@ def test_least_number_of_steps(options: dict, epochs: float, tmp_path: Path) -> 
     assert trainer.args.num_train_epochs == epochs
 
 
+@pytest.mark.slow
 def test_many_short_epochs_are_not_each_evaluated_and_saved(tmp_path: Path) -> None:
     trainer = make_trainer(
         tmp_path, min_steps=400, eval_strategy="epoch", save_strategy="epoch", save_total_limit=None,

@@ -28,7 +28,12 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+SLOW = ("frozen", "finetune, random")  # simpler, or like another
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in STRATEGIES]
+)
 def test_resumed_from_every_step(tmp_path: Path, name: str) -> None:
     options = {
         **STRATEGIES[name],

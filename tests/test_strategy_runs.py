@@ -70,6 +70,7 @@ class TestTold:
 
 
 class TestRecipes:
+    @pytest.mark.slow
     def test_a_strategy_of_ones_own_leaves_the_recipes_out(self, tmp_path: Path, flags: list[str]) -> None:
         tuned = [*flags, "--recipe", "tuned"]
         for strategy in ("frozen", "finetune", "two_stage"):

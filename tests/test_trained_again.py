@@ -192,6 +192,7 @@ class TestChangedLater:
         with pytest.raises(InputError, match="are for the Trainer's own optimizer"):
             trainer.train()
 
+    @pytest.mark.slow
     def test_least_number_of_steps(self, tmp_path: Path) -> None:
         """47 rows make four steps of 13; a later trial begins from the two epochs that were told."""
         trainer = make_trainer(

@@ -163,6 +163,7 @@ class TestRun:
         assert "LINEAR" not in card
         assert "The embedding was frozen" in card
 
+    @pytest.mark.slow
     def test_same_seed_same_numbers(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         first, second, other = (
             train(tmp_path / str(number), dataset_folder, vectors_file, seed=seed).model.state_dict()
@@ -238,6 +239,7 @@ class TestRun:
         )
         assert result.metrics["epoch"] == 3
 
+    @pytest.mark.slow
     def test_stops_as_early_when_resumed(self, tmp_path: Path, dataset_folder: Path, vectors_file: Path) -> None:
         """A resumed run goes on counting; one that had come to its end stays there."""
         options: dict[str, Any] = {
