@@ -225,7 +225,7 @@ def run(argv: list[str]) -> None:
             return
         write_model_folder(result, options.output_dir, about, destination and destination.repo_id)
     except BaseException:
-        if not was_there:
+        if not was_there and training.process_index == 0:
             with suppress(OSError):  # it holds checkpoints
                 options.output_dir.rmdir()
         raise

@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 from glove_bilstm import (
     GloveBiLSTMConfig,
     GloveBiLSTMForSequenceClassification,
+    GloveBiLSTMModel,
     GloveBiLSTMTrainer,
     GloveBiLSTMTrainingArguments,
 )
@@ -198,8 +199,13 @@ class TestTrainer:
         )
         with_adapters = GloveBiLSTMForSequenceClassification(classifier[0].config)
         with_adapters.peft_config = {"default": None}  # peft's mark
-        for model, kind in ((other, "Bert"), (with_adapters, "GloveBiLSTM")):
-            with pytest.raises(InputError, match=f"can't train this {kind}ForSequence.* without adapters"):
+        for model, kind in (
+            (other, "BertForSequenceClassification"),
+            (with_adapters, "GloveBiLSTMForSequenceClassification"),
+            (GloveBiLSTMModel(classifier[0].config), "GloveBiLSTMModel"),
+            (torch.nn.DataParallel(classifier[0]), "DataParallel"),
+        ):
+            with pytest.raises(InputError, match=f"can't train this {kind}: .* without adapters"):
                 GloveBiLSTMTrainer(model, arguments, train_dataset=self.ROWS)
 
     def test_other_arguments_are_refused(self, tmp_path: Path, classifier: tuple[Any, Any]) -> None:

@@ -191,6 +191,7 @@ class GloveBiLSTMTrainer(LossTrainer):
             )
 
     def _validate_args(self) -> None:
+        self._check_model(self.model)
         # Here the model is known, and nothing has asked for the metric yet.
         if isinstance(self.args, GloveBiLSTMTrainingArguments):
             if self.args.metric_for_best_model is None and self.args.load_best_model_at_end:
@@ -211,12 +212,18 @@ class GloveBiLSTMTrainer(LossTrainer):
             self.strategy.attach(model)
         return model
 
-    def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
-        if not hasattr(model, "set_frozen") or hasattr(model, "peft_config"):
+    @staticmethod
+    def _check_model(model: Any) -> None:
+        # By what it has, since it may be of the class that a model's own folder brings.
+        is_ours = hasattr(model, "set_frozen") and hasattr(model, "classifier")
+        if not is_ours or getattr(model, "peft_config", None):
             raise InputError(
                 f"GloveBiLSTMTrainer can't train this {type(model).__name__}: it trains a "
                 "GloveBiLSTMForSequenceClassification, without adapters. transformers.Trainer trains others."
             )
+
+    def _apply_strategy(self, model: Any) -> GloveBiLSTMForSequenceClassification:
+        self._check_model(model)
         model.set_frozen(self.args.embedding_strategy == "frozen")
         return model
 
