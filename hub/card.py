@@ -113,9 +113,8 @@ def make_card(
                 **decisive_options(training),
                 "early_stopping_patience": training.early_stopping_patience,
             }.items()
-            if (
-                value not in (None, False, {}) or (name.endswith("seed") and value is not None)
-            )  # 0 is off, but in a seed
+            # What is 0 is off, but for a seed.
+            if (value not in (None, False, {}) or (value == 0 and name.endswith("seed")))
             and name != ("num_train_epochs" if training.max_steps > 0 else "max_steps")
             and not (name.startswith("adam_") and "adam" not in training.optim)
         },
